@@ -1,0 +1,71 @@
+# Everything happens in .venv, built on first use and again when pyproject.toml changes.
+# PYTHON=/path/to/python chooses the interpreter (3.10 to 3.13).
+
+TORCH := 2.13.0
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint train evaluate benchmark clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: .venv/.dev ## set up .venv for use and development
+	@echo "Ready: $(BIN)/proseg --help"
+
+demo: .venv/.runtime ## segment a generated phantom and show what comes out
+	$(BIN)/proseg demo
+
+test: .venv/.dev ## run every test, then check style and format
+	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory lint
+
+lint: .venv/.dev ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+train: .venv/.dev ## train the network on ../shared/data
+	$(BIN)/python -m training.train $(ARGS)
+
+evaluate: .venv/.dev ## score the network on held-out cases
+	$(BIN)/python -m training.evaluate $(ARGS)
+
+benchmark: .venv/.dev ## measure speed and memory
+	$(BIN)/python -m benchmarks.speed $(ARGS)
+
+clean: ## remove .venv, caches and build output
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis ProSegSlicer/*.egg-info *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# On Linux, PyPI's torch brings gigabytes of CUDA; without an NVIDIA driver the CPU build is wanted instead: from a
+# local wheel folder (pip's find-links) if there is one, else from PyTorch's own index, and where neither answers, from
+# PyPI after all. --no-deps because that index is no place to look for the rest; installing proseg completes it.
+.venv/.torch: Makefile
+	@python=; for candidate in $(PYTHON_CANDIDATES); do \
+	    if "$$candidate" -c "$(SUITABLE)" >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "No Python 3.10 to 3.13 with venv among: $(PYTHON_CANDIDATES)." \
+	        "Install one (Debian: also python3-venv) or name it: make install PYTHON=/path/to/python" >&2; exit 1; \
+	fi; \
+	set -ex; "$$python" -m venv .venv
+	@if [ "$$(uname -s)" = Linux ] && ! [ -e /proc/driver/nvidia/version ] && ! command -v nvidia-smi >/dev/null; then \
+	    set -x; \
+	    $(BIN)/pip install --quiet --no-deps --no-index torch==$(TORCH)+cpu 2>/dev/null || \
+	    $(BIN)/pip install --no-deps --retries 1 --timeout 15 --index-url $(TORCH_CPU_INDEX) torch==$(TORCH)+cpu || \
+	    $(BIN)/pip install --no-deps torch==$(TORCH); \
+	else \
+	    set -x; $(BIN)/pip install --no-deps torch==$(TORCH); \
+	fi
+	@touch $@
+
+.venv/.runtime: .venv/.torch pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,59 @@
+"""What every test shares: the development data, a phantom, two threads, no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Before numpy, torch or ITK are imported, which read these once; the programs that tests start inherit them.
+for variable in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+    os.environ.setdefault(variable, "2")
+
+import pytest  # noqa: E402
+
+if TYPE_CHECKING:
+    from proseg.phantom import Phantom
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of development data, which lies beside the repository and not in it."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no development data: there is no shared/data beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom() -> Phantom:
+    """A small generated T2W image with its true zones."""
+    from proseg.phantom import make_phantom
+
+    return make_phantom(size=(144, 144, 20), spacing=(0.9, 0.9, 3.6))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail, rather than reach out: nothing here may need more than this machine."""
+    connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
+
+    def is_local(host: Any) -> bool:
+        return (host.decode() if isinstance(host, bytes) else host) in LOCAL_HOSTS
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not is_local(address[0]):
+            pytest.fail(f"network access to {address}")
+        connect(self, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host is not None and not is_local(host):
+            pytest.fail(f"network access: look-up of {host!r}")
+        return getaddrinfo(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)

@@ -1,0 +1,88 @@
+"""Which device computes, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from proseg.errors import DeviceError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that was tried and works.
+
+    Attributes:
+        name: ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        reason: why this one, a sentence.
+        dtype: the arithmetic of the network on it.
+    """
+
+    name: str
+    reason: str
+    dtype: torch.dtype
+
+
+def choose_device(request: str = "auto") -> Device:
+    """Pick the device to compute on.
+
+    A GPU is only taken if a small computation on it gives the right answer, since a driver that does not match torch
+    shows itself only then.
+
+    Args:
+        request: one of ``DEVICES``; ``"auto"`` takes a working GPU and else the CPU.
+
+    Raises:
+        DeviceError: the requested device is unknown or does not work.
+    """
+    if request not in DEVICES:
+        raise DeviceError(f"There is no device called '{request}'.", f"Use one of: {', '.join(DEVICES)}.")
+    if request == "cpu":
+        return _cpu("The CPU was asked for.")
+    troubles = []
+    for name in ("cuda", "mps") if request == "auto" else (request,):
+        if (trouble := _trouble(name)) is None:
+            reason = f"{_title(name)} works" + ("." if request == "auto" else " and was asked for.")
+            return Device(name, reason, torch.float32 if name == "mps" else _cuda_dtype())
+        troubles.append(trouble)
+    if request != "auto":
+        raise DeviceError(troubles[0], "Use --device auto, or --device cpu.")
+    return _cpu(" ".join(troubles))
+
+
+def cpu_after(error: Exception) -> Device:
+    """The CPU, after the GPU failed with ``error`` in the middle of the work."""
+    return _cpu(f"The GPU failed ({str(error).splitlines()[0][:120]}).")
+
+
+def _cpu(why: str) -> Device:
+    # bfloat16 arithmetic halves the time where the processor has it and multiplies it where it has not.
+    fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    return Device("cpu", f"{why} {torch.get_num_threads()} threads.", torch.bfloat16 if fast else torch.float32)
+
+
+def _cuda_dtype() -> torch.dtype:
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def _title(name: str) -> str:
+    return f"The GPU ({torch.cuda.get_device_name()})" if name == "cuda" else "The Apple GPU"
+
+
+def _trouble(name: str) -> str | None:
+    """Why a GPU cannot be used, a sentence, or None if it can."""
+    present = torch.cuda.is_available() if name == "cuda" else torch.backends.mps.is_available()
+    if not present:
+        if name == "cuda" and torch.version.cuda is None:
+            return "This torch is built without CUDA."
+        return f"There is no {'CUDA' if name == 'cuda' else 'Apple'} GPU that torch can use."
+    try:
+        probe = torch.ones(8, 8, device=name)
+        if float((probe @ probe).sum()) == 512.0:
+            return None
+    except RuntimeError as error:
+        return f"{_title(name)} does not compute: {str(error).splitlines()[0]}."
+    return f"{_title(name)} computes wrongly."

@@ -1,0 +1,92 @@
+"""Regular grids along the axes of an LPS-oriented image, and resampling between them.
+
+The networks' grids share the image's axes and differ only in spacing, size and origin, so resampling is separable: one
+small matrix an axis. No SimpleITK here: training on bare arrays needs this module too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Sample positions along one axis: ``count`` samples ``spacing`` mm apart, the first at ``start`` mm."""
+
+    count: int
+    spacing: float
+    start: float
+
+    @property
+    def centre(self) -> float:
+        """Middle of the samples, mm."""
+        return self.start + self.spacing * (self.count - 1) / 2
+
+    @property
+    def end(self) -> float:
+        """Position of the last sample, mm."""
+        return self.start + self.spacing * (self.count - 1)
+
+    @property
+    def extent(self) -> float:
+        """Length covered by the samples, their own width included, mm."""
+        return self.spacing * self.count
+
+    @staticmethod
+    def around(centre: float, count: int, spacing: float) -> Axis:
+        """An axis whose middle is at ``centre`` mm."""
+        return Axis(count, spacing, centre - spacing * (count - 1) / 2)
+
+
+Grid = tuple[Axis, Axis, Axis]
+"""Axes in array order k, j, i. Positions are mm from the first voxel of the LPS-oriented image, along its axes."""
+
+
+def interpolation_matrix(source: Axis, target: Axis) -> np.ndarray:
+    """Weights, float32 (target.count, source.count), of linear interpolation from ``source`` to ``target`` samples.
+
+    When the target is coarser the tent widens to the target's spacing, so that nothing is aliased. A target sample
+    outside the source's extent gets a row of zeros.
+    """
+    position = (target.start + target.spacing * np.arange(target.count) - source.start) / source.spacing
+    reach = max(1.0, target.spacing / source.spacing)
+    inside = (position >= -0.5) & (position <= source.count - 0.5)
+    distance = np.abs(np.clip(position, 0, source.count - 1)[:, None] - np.arange(source.count)[None, :])
+    weights = np.clip(1 - distance / reach, 0, None) * inside[:, None]
+    total = weights.sum(axis=1, keepdims=True)
+    return (weights / np.where(total > 0, total, 1)).astype(np.float32)
+
+
+def resample(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """Resample ``array`` (..., k, j, i) from one grid to another; zero outside the source.
+
+    Only the part of the source that the target needs is touched.
+    """
+    for axis in range(3):
+        if source[axis] == target[axis]:
+            continue
+        weights = interpolation_matrix(source[axis], target[axis])
+        used = np.flatnonzero(weights.any(axis=0))
+        if not len(used):
+            shape = list(array.shape)
+            shape[array.ndim - 3 + axis] = target[axis].count
+            return np.zeros([*shape[:-3], *(a.count for a in target)], np.float32)
+        part = slice(used[0], used[-1] + 1)
+        weights = weights[:, part]
+        if axis == 0:
+            flat = np.ascontiguousarray(array[..., part, :, :], np.float32)
+            flat = flat.reshape(*flat.shape[:-2], -1)
+            array = (weights @ flat).reshape(*array.shape[:-3], target[0].count, *array.shape[-2:])
+        elif axis == 1:
+            array = weights @ np.ascontiguousarray(array[..., part, :], np.float32)
+        else:
+            array = np.ascontiguousarray(array[..., part], np.float32) @ weights.T
+    return np.ascontiguousarray(array, np.float32)
+
+
+def inside(source: Grid, target: Grid) -> np.ndarray:
+    """Which target samples lie inside the source's extent: bool (k, j, i)."""
+    k, j, i = (interpolation_matrix(s, t).any(axis=1) for s, t in zip(source, target, strict=True))
+    return k[:, None, None] & j[:, None] & i

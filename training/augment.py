@@ -1,0 +1,123 @@
+"""Random crops of a training case, as another scanner, coil, patient position or protocol might have shown them.
+
+MONAI's transforms do the work. Anatomy is never turned upside down: only left and right may change places.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from monai import transforms as mt
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from proseg.preprocessing import normalise
+from training.preprocess import Arrays
+
+# (slices, rows and columns): sizes vary so that the network does not learn one; few, since every new shape costs a CPU
+# about a second of kernel preparation.
+SHAPES = ((14, 176), (20, 144), (26, 128))
+KEYS = ("image", "labels", "inside")
+MODES = ("bilinear", "nearest", "nearest")
+
+
+def spatial(size: tuple[int, int, int]) -> mt.Compose:
+    """Rotation, scale, tilt, shift, grid distortion and left-right flip, cropped to ``size`` (slices, rows, columns).
+
+    Axes are (k, j, i); shear numbers are voxels per voxel, small between slices and pixels because slices are thick.
+    """
+    return mt.Compose(
+        [
+            mt.RandFlipd(KEYS, prob=0.5, spatial_axis=2),
+            mt.RandGridDistortiond(KEYS, prob=0.25, num_cells=(2, 5, 5), distort_limit=0.12, mode=MODES),
+            mt.RandAffined(
+                KEYS,
+                prob=1.0,
+                rotate_range=(0.3, 0.0, 0.0),
+                scale_range=(0.12, 0.2, 0.2),
+                shear_range=(0.02, 0.02, 0.5, 0.1, 0.5, 0.1),
+                spatial_size=size,
+                mode=MODES,
+                padding_mode="zeros",
+            ),
+        ]
+    )
+
+
+def intensity() -> mt.Compose:
+    """Contrast, coil brightness, blur, noise and resolution of other scanners, on intensities of about 0 to 1."""
+    return mt.Compose(
+        [
+            mt.RandAdjustContrastd("image", prob=0.4, gamma=(0.6, 1.7)),
+            mt.RandHistogramShiftd("image", prob=0.3, num_control_points=(4, 8)),
+            mt.RandBiasFieldd("image", prob=0.5, degree=3, coeff_range=(0.0, 0.35)),
+            mt.OneOf(
+                [
+                    mt.RandGaussianSmoothd(
+                        "image", prob=1.0, sigma_x=(0.0, 0.1), sigma_y=(0.3, 1.3), sigma_z=(0.3, 1.3)
+                    ),
+                    mt.RandSimulateLowResolutiond("image", prob=1.0, zoom_range=(0.5, 1.0)),
+                    mt.RandGaussianSharpend("image", prob=1.0),
+                    mt.Identityd("image"),
+                    mt.Identityd("image"),
+                    mt.Identityd("image"),
+                ]
+            ),
+            mt.RandRicianNoised("image", prob=0.3, std=0.08, sample_std=True, relative=False, channel_wise=False),
+        ]
+    )
+
+
+class Crops(Dataset):
+    """Random augmented crops around the gland, one reader's labels at a time.
+
+    Each item: image (1, D, H, W) normalised, labels (1, D, H, W) int64 and the slice distance in mm. Sizes vary, so use
+    a batch size of None.
+    """
+
+    def __init__(self, cases: list[Arrays], steps: int, seed: int, start: int = 0) -> None:
+        self.cases, self.steps, self.seed, self.start = cases, steps, seed, start
+        self.intensity = intensity()
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
+        """The crop of one training step; the same seed and step give the same crop."""
+        step += self.start
+        epoch, place = divmod(step, len(self.cases))
+        case = self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]
+        random = np.random.default_rng((self.seed, 1, step))
+        depth, size = random.choice([shape for shape in SHAPES if shape[0] <= case.labels.shape[1]])
+        labels = case.labels[random.integers(len(case.labels))]
+        box = self.box(labels, depth, size, random)
+        sample = {
+            "image": case.image[box].astype(np.float32)[None],
+            "labels": labels[box].astype(np.float32)[None],
+            "inside": np.ones((1, *labels[box].shape), np.float32),
+        }
+        warp = spatial((depth, size, size))
+        for transform in (warp, self.intensity):
+            transform.set_random_state(int(random.integers(2**31)))
+        sample = warp(sample)
+        inside = np.asarray(sample["inside"][0]) > 0.5
+        gain = 1 + 0.03 * random.standard_normal(depth).astype(np.float32)  # slices differ in gain in some archives
+        sample["image"] = sample["image"] * torch.from_numpy(gain)[None, :, None, None]
+        sample = self.intensity(sample)
+        image = normalise(np.asarray(sample["image"][0]), inside)
+        return torch.from_numpy(image)[None], torch.as_tensor(np.asarray(sample["labels"])).long(), case.slice_mm
+
+    @staticmethod
+    def box(labels: np.ndarray, depth: int, size: int, random: np.random.Generator) -> tuple[slice, slice, slice]:
+        """A box near the gland's centre, half as wide again as the crop, of ``depth`` neighbouring slices."""
+        gland = np.argwhere(labels)
+        centre = (gland.min(axis=0) + gland.max(axis=0)) / 2
+        shift = random.uniform(-1, 1, 2) * (0.5 * size - 40)  # the gland stays mostly in view
+        rows, columns = centre[1:] + shift
+        first = int(random.integers(len(labels) - depth + 1))
+        half = 0.75 * size
+        return (
+            slice(first, first + depth),
+            slice(max(0, round(rows - half)), round(rows + half)),
+            slice(max(0, round(columns - half)), round(columns + half)),
+        )

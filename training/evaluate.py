@@ -1,0 +1,115 @@
+"""How good a weights file is on cases it has not learned from.
+
+``python -m training.evaluate --data ../shared/data --weights runs/fold0.pt --out docs/evaluation``
+
+Runs the whole core, from file to labelmap on the input's grid, on every case that no network of the weights has learned
+from (their JSON names those), and writes ``cases.csv`` and ``summary.md``. Several weights files, of several folds, may
+be given; each is asked only about cases that are new to it. With ``--arrays`` cases come from ``training.preprocess``
+instead and the networks' bare probabilities are judged, without clean-up: for machines without SimpleITK.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from training.labels import GLAND_UNKNOWN_ZONE
+from training.metrics import MetricRow, evaluate_case
+
+Segment = Callable[[object], tuple[np.ndarray, np.ndarray, tuple[float, float, float]]]
+"""From a case to its true labels, the predicted ones (K, J, I) and the spacing (k, j, i) in mm."""
+
+
+def from_files(weights: Path, device: str) -> Segment:
+    """Judge labelmaps on the input's own grid, as users get them."""
+    import SimpleITK as sitk
+
+    from proseg.geometry import to_lps
+    from proseg.inference import Segmenter
+    from training.datasets import load_image, load_labels
+
+    segmenter = Segmenter(weights, device)
+
+    def segment(case: object) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+        image = load_image(case)
+        result = segmenter.segment(image)
+        truth, found = to_lps(load_labels(case)), to_lps(result.labelmap)
+        return sitk.GetArrayFromImage(truth), sitk.GetArrayFromImage(found), truth.GetSpacing()[::-1]
+
+    return segment
+
+
+def from_arrays(weights: Path, device: str) -> Segment:
+    """Judge bare probabilities on prepared arrays."""
+    from proseg.devices import choose_device
+    from proseg.grids import Axis
+    from proseg.pipeline import Pipeline
+    from proseg.preprocessing import PIXEL_MM
+    from proseg.weights import load_model
+
+    pipeline = Pipeline(load_model(weights), choose_device(device))
+
+    def segment(case: object) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+        spacing = (case.slice_mm, PIXEL_MM, PIXEL_MM)
+        grid = tuple(Axis(count, step, 0.0) for count, step in zip(case.image.shape, spacing, strict=True))
+        prediction = pipeline.predict(case.image.astype(np.float32), grid)
+        found = np.zeros(case.image.shape, np.uint8)
+        found[prediction.box] = prediction.probabilities.argmax(axis=0)
+        return case.labels[0], found, spacing
+
+    return segment
+
+
+def unseen(cases: list, weights: Path) -> list:
+    """The cases that the networks of a weights file have not learned from."""
+    learned = set(json.loads(weights.with_suffix(".json").read_text())["learned"])
+    return [case for case in cases if case.id not in learned]
+
+
+def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:
+    """Rows of every case, with a line of progress each."""
+    for number, case in enumerate(cases, 1):
+        truth, found, spacing = segment(case)
+        rows = evaluate_case(truth, found, spacing, case=case.id, source=case.source, fold=fold)
+        dice = "  ".join(f"{row.structure} {row.dice:.3f}" for row in rows if row.region == "whole")
+        known = "" if not (truth == GLAND_UNKNOWN_ZONE).any() else "  (zones unknown)"
+        print(f"{number}/{len(cases)} {case.id}: {dice}{known}", flush=True)
+        yield from rows
+
+
+def main() -> None:
+    """Evaluate, write the table and the summary."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="a data set's folder")
+    source.add_argument("--arrays", type=Path, help="a folder made by training.preprocess")
+    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, required=True, help="folder for cases.csv and summary.md")
+    options = parser.parse_args()
+    if options.data:
+        from training.datasets import find_cases
+
+        cases, judge = find_cases(options.data), from_files
+    else:
+        from training.preprocess import load
+
+        cases, judge = load(options.arrays), from_arrays
+    from proseg.weights import shipped_weights
+
+    rows: list[MetricRow] = []
+    for fold, weights in enumerate(options.weights or [shipped_weights()]):
+        rows += evaluate(unseen(cases, weights), judge(weights, options.device), fold)
+    from training.report_tables import summarise, write_csv
+
+    write_csv(rows, options.out / "cases.csv")
+    (options.out / "summary.md").write_text(summarise(rows))
+    print(summarise(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Dice + focal loss that also learns from cases where only the whole gland is outlined."""
+
+from __future__ import annotations
+
+import torch
+from monai.losses import DiceFocalLoss
+from torch import Tensor, nn
+
+from training.labels import GLAND_UNKNOWN_ZONE
+
+
+def merge_zones(logits: Tensor) -> Tensor:
+    """Logits (B, 3, ...) of background, PZ, CG to logits (B, 2, ...) of background and gland.
+
+    The log-sum-exp of the zones' logits makes softmax give exactly p(PZ) + p(CG).
+    """
+    return torch.cat([logits[:, :1], torch.logsumexp(logits[:, 1:], dim=1, keepdim=True)], dim=1)
+
+
+class ZonalLoss(nn.Module):
+    """MONAI's Dice + focal loss over the zones where they are known, and over the gland for every case.
+
+    A gland-only case says PZ u CG = gland and nothing about where the zones meet (partial supervision).
+
+    Args:
+        gland_weight: weight of the gland's term beside the zones'.
+        focal: weight of the focal term; 0 leaves Dice alone.
+        partial: whether gland-only cases teach at all.
+    """
+
+    def __init__(self, gland_weight: float = 0.5, focal: float = 4.0, partial: bool = True) -> None:
+        super().__init__()
+        self.gland_weight, self.partial = gland_weight, partial
+        self.dice_focal = DiceFocalLoss(softmax=True, to_onehot_y=True, gamma=2.0, lambda_focal=focal)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Loss of one case: logits (1, 3, D, H, W), labels (1, 1, D, H, W) with 3 = gland of unknown zone."""
+        gland = self.dice_focal(merge_zones(logits), (labels > 0).long())
+        if (labels == GLAND_UNKNOWN_ZONE).any():
+            return gland * (1 + self.gland_weight) if self.partial else gland * 0
+        return self.dice_focal(logits, labels.long()) + self.gland_weight * gland

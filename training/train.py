@@ -1,0 +1,181 @@
+"""Train ProSeg.
+
+``python -m training.train --out runs/fold0 --fold 0 --minutes 120``
+
+Holds out one fold of patients (none with ``--fold -1``), learns from the rest until the minutes of training time are
+spent, and keeps an exponential moving average of the weights, which is what ships. Stop it at any time; the same
+command goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset
+
+from proseg.network import NetworkConfig, ProSeg
+from training.folds import assign_folds
+from training.losses import ZonalLoss
+from training.preprocess import Arrays, load
+
+LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
+CHECKPOINT_SECONDS = 120
+SLOWEST_STEP_SECONDS = 10.0  # a step longer than this was a paused process, not training
+
+
+def split(cases: list[Arrays], fold: int, folds: int = 5) -> tuple[list[Arrays], list[Arrays]]:
+    """Cases to learn from and cases held out; ``fold`` -1 holds out nothing."""
+    where = assign_folds(cases, folds)
+    return [case for case in cases if where[case.id] != fold], [case for case in cases if where[case.id] == fold]
+
+
+class Trainer:
+    """One training run that can be stopped and resumed."""
+
+    def __init__(
+        self, network: ProSeg, options: argparse.Namespace, make_crops: Callable[..., Dataset], cases: list[Arrays]
+    ) -> None:
+        self.options, self.make_crops, self.cases = options, make_crops, cases
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+        plain = [p for p in network.parameters() if p.ndim < 2]
+        weights = [p for p in network.parameters() if p.ndim >= 2]
+        groups = [{"params": weights, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=options.rate)
+        self.loss = ZonalLoss(focal=options.focal, partial=not options.no_partial)
+        self.step, self.spent, self.recent = 0, 0.0, float("nan")
+        # On the CPU each crop of a step runs on a thread of its own: faster than two threads inside every operation.
+        self.threads = ThreadPoolExecutor(options.crops if self.device.type == "cpu" else 1)
+        self.checkpoint = options.out / "checkpoint.pt"
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights, each whole or not at all."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "spent": self.spent,
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        if not self.checkpoint.exists():
+            return
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.spent = state["step"], state["spent"]
+
+    def rate(self, progress: float) -> float:
+        """Warm-up over the first 2 % of the time, then a cosine to a hundredth."""
+        warm = min(1.0, (progress + 1e-4) / 0.02)
+        return self.options.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+    def run(self) -> None:
+        """Train until the time is spent, with a line of progress a minute and a checkpoint every two."""
+        budget = self.options.minutes * 60
+        data = self.make_crops(self.cases, steps=10**6, seed=self.options.seed, start=self.step)
+        loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, prefetch_factor=4))
+        began = said = saved = time.monotonic()
+        while self.spent < budget:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate(self.spent / budget)
+            crops = [next(loader) for _ in range(self.options.crops)]
+            loss = float(np.mean(list(self.threads.map(self.learn, crops))))
+            self.step += len(crops)
+            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
+            self.average.update_parameters(self.network)
+            self.recent = loss if math.isnan(self.recent) else 0.99 * self.recent + 0.01 * loss
+            now = time.monotonic()
+            self.spent += min(now - began, SLOWEST_STEP_SECONDS)
+            began = now
+            if now - said > 60:
+                said = now
+                spent = f"{self.spent / 60:6.1f} of {self.options.minutes:.0f} min"
+                print(f"{spent}  crop {self.step}  loss {self.recent:.4f}", flush=True)
+            if now - saved > CHECKPOINT_SECONDS:
+                saved = now
+                self.save()
+        self.save()
+
+    def learn(self, crop: tuple[Tensor, Tensor, float]) -> float:
+        """Add the gradients of one crop; returns its loss."""
+        image, labels, slice_mm = crop[0][None].to(self.device), crop[1][None].to(self.device), crop[2]
+        with torch.autocast(
+            self.device.type, torch.bfloat16, cache_enabled=False
+        ):  # a cache would be shared by threads
+            logits = self.network(image, slice_mm)
+        loss = self.loss(logits.float(), labels)
+        (loss / self.options.crops).backward()
+        return float(loss.detach())
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=["segment", "locate"], default="segment", help="which network to train")
+    parser.add_argument("--arrays", type=Path, default=Path("runs/arrays"), help="folder made by training.preprocess")
+    parser.add_argument("--out", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--fold", type=int, default=0, help="fold of patients to hold out, -1 for none")
+    parser.add_argument("--minutes", type=float, default=120, help="training time, pauses not counted")
+    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
+    parser.add_argument("--focal", type=float, default=4.0, help="weight of the focal term")
+    parser.add_argument("--no-partial", action="store_true", help="learn nothing from gland-only cases")
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare crops")
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--without", nargs="*", default=[], choices=["directional", "cross_slice", "gate", "pyramid"])
+    parser.add_argument("--norm", default="instance", choices=["instance", "group", "batch"])
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Train with the options of the command line."""
+    options = parse()
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.task == "locate":
+        from training.overviews import Overviews as crops
+
+        config = LOCATOR
+    else:
+        from training.augment import Crops as crops
+
+        config = NetworkConfig()
+    config = replace(config, norm=options.norm, **dict.fromkeys(options.without, False))
+    learn, held_out = split(load(options.arrays), options.fold)
+    run = {
+        "network": config.to_dict(),
+        "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
+        "learned": [case.id for case in learn],
+        "held_out": [case.id for case in held_out],
+    }
+    (options.out / "run.json").write_text(json.dumps(run, indent=1))
+    trainer = Trainer(ProSeg(config), options, crops, learn)
+    trainer.resume()
+    print(f"{len(learn)} cases to learn from, {len(held_out)} held out; {trainer.device}", flush=True)
+    trainer.run()
+
+
+if __name__ == "__main__":
+    main()
