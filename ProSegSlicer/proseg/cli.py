@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="proseg",
-        description="Peripheral zone and central gland on axial T2-weighted prostate MRI. For research; review before use.",
+        description="Peripheral zone and central gland on axial T2-weighted prostate MRI. Research use; review first.",
     )
     parser.add_argument("--version", action="version", version=f"proseg {__version__}")
     parser.set_defaults(traceback=False)

@@ -251,7 +251,7 @@ def _footer_lines(result: SegmentationResult) -> list[tuple[str, Colour | None, 
     p = result.provenance
     about = (
         f"{RESEARCH_USE}  \u00b7  {p.model} {p.version}  \u00b7  slices counted from 0, superior to inferior  \u00b7  "
-        "R, L: the patient's right and left  \u00b7  bars: mean confidence"
+        "R, L: the patient's right and left  \u00b7  bars: the Dice the model expects"
     )
     return [*lines, *((line, None, 16) for line in _wrapped(about, 16))]
 

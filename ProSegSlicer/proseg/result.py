@@ -50,7 +50,8 @@ class SegmentationResult:
         labelmap: UInt8 on the input's exact grid: 0 background, 1 PZ, 2 CG.
         probabilities: float32 (3, k, j, i) on the LPS-oriented input, only inside ``box``; outside it background is 1.
         box: where ``probabilities`` lies in the LPS-oriented input array: slices along k, j, i.
-        slice_confidence: mean confidence 0..1 near and in the gland by input slice index; only slices with gland.
+        slice_confidence: the Dice, 0..1, that the probabilities expect of each slice, by input slice index: slices
+            with gland, and their neighbours where undecided.
         measurements: volumes (mL), extents (mm) and what follows from them.
         flags: what a reviewer should look at.
         notes: sentences on how the input was read.
