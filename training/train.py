@@ -92,7 +92,9 @@ class Trainer:
         """Train until the time is spent, with a line of progress a minute and a checkpoint every two."""
         budget = self.options.minutes * 60
         data = self.make_crops(self.cases, steps=10**6, seed=self.options.seed, start=self.step)
-        loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, prefetch_factor=4))
+        # Forked workers hang in torch's threads if this process has used them already.
+        start = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if self.options.workers else {}
+        loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, **start))
         began = said = saved = time.monotonic()
         while self.spent < budget:
             for group in self.optimiser.param_groups:

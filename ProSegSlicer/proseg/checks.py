@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import InputError
-from .flags import QualityFlag, Severity
-from .geometry import SUPERIOR_AXES, orientation_code
+from proseg.errors import InputError
+from proseg.flags import QualityFlag, Severity
+from proseg.geometry import SUPERIOR_AXES, orientation_code
 
 MIN_SLICES = 3
 SPACING_MM = (0.05, 20.0)  # beyond these the header is wrong, whatever the scanner

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .imagefiles import quiet
+from proseg.imagefiles import quiet
 
 MR_IMAGE = b"1.2.840.10008.5.1.4.1.1.4"  # SOP class MR Image Storage; Enhanced MR adds ".1"
 PLANES = ("sagittal", "coronal", "axial")  # by the patient axis (L, P, S) nearest to the slice normal

@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from .dicom_headers import Series
+from proseg.dicom_headers import Series
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kinds, "….7.1" to "….7.4"
 MODALITIES = {"CT": "a CT series", "PT": "a PET series", "US": "an ultrasound series", "SEG": "a segmentation"}

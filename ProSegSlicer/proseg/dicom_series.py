@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
-from .dicom_headers import Series, frame_positions, read_header, scan
-from .dicom_kinds import is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
-from .errors import InputError
-from .flags import QualityFlag, Severity
-from .imagefiles import load
+from proseg.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
+from proseg.dicom_headers import Series, frame_positions, read_header, scan
+from proseg.dicom_kinds import is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
+from proseg.errors import InputError
+from proseg.flags import QualityFlag, Severity
+from proseg.imagefiles import load
 
 DUPLICATE_MM = 0.01  # slices nearer than this are at the same position
 UNEVEN_FLAGGED, UNEVEN_REFUSED = 0.02, 0.10  # how much a step may differ from the usual one, as a share of it

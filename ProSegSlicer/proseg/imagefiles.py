@@ -14,7 +14,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from .errors import InputError
+from proseg.errors import InputError
 
 FORMATS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage", "GDCMImageIO": "DICOM"}
 ACCEPTED = "Give a NIfTI, NRRD or MetaImage file, or the folder of a DICOM series."

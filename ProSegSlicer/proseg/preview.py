@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from proseg.flags import Severity
 from proseg.geometry import input_slice_indices, to_lps
 from proseg.labels import ZONES
+from proseg.quality import LOW_CONFIDENCE
 from proseg.result import SegmentationResult
 from proseg.writing import OutputSet, atomic
 
@@ -32,7 +33,6 @@ LINE_WIDTH, FILL = 1.7, 0.04  # of a contour; opacity inside it
 CONTEXT_MM, EMPTY_MM = 14.0, 120.0  # shown around the gland; shown of the centre without one
 SMOOTHING = 0.6  # of contours, voxels: below 0.74 a layer one voxel thin keeps its contour
 NARROWEST, WIDEST = 1.0, 1.4  # width over height of a tile
-LOW_CONFIDENCE = 0.8
 
 BACKDROP, TEXT, DIM, FAINT = (15, 17, 21), (238, 241, 245), (152, 160, 171), (58, 64, 74)
 AMBER, RED, BLUE = (255, 186, 84), (255, 102, 102), (122, 172, 232)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from .checks import T2WImage, check_t2w
-from .dicom_series import read_dicom
-from .errors import InputError
-from .imagefiles import image_format, read_image_file
+from proseg.checks import T2WImage, check_t2w
+from proseg.dicom_series import read_dicom
+from proseg.errors import InputError
+from proseg.imagefiles import image_format, read_image_file
 
 __all__ = ["T2WImage", "check_t2w", "read_t2w"]
 

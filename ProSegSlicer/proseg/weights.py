@@ -59,18 +59,19 @@ def load_model(path: Path | None = None) -> Model:
     """Load weights onto the CPU, ready for inference.
 
     Args:
-        path: a weights file; without one the shipped weights, whose SHA-256 must match.
+        path: a weights file, checked where its JSON lies beside it; without one the shipped weights, always checked.
 
     Raises:
         WeightsError: the file is missing, damaged, of another kind, or not the one that was shipped.
     """
-    path = Path(path) if path is not None else shipped_weights()
+    shipped = path is None
+    path = shipped_weights() if path is None else Path(path)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"The weights {path} cannot be read: {error.strerror}.", "Check the path.") from None
     card = path.with_suffix(".json")
-    if card.is_file() and digest != (expected := _expected_digest(card)):
+    if (shipped or card.is_file()) and digest != (expected := _expected_digest(card)):
         raise WeightsError(
             f"The weights {path} are not the ones their checksum names ({digest[:12]}… instead of {expected[:12]}…).",
             _OTHER,
@@ -120,7 +121,7 @@ def _expected_digest(card: Path) -> str:
     try:
         return str(json.loads(card.read_text())["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise WeightsError(f"The checksum file {card} is damaged.", _OTHER) from None
+        raise WeightsError(f"The checksum file {card} is missing or damaged.", _OTHER) from None
 
 
 def _plain(network: ProSeg) -> dict[str, Any]:

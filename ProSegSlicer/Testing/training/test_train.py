@@ -23,6 +23,7 @@ from training.preprocess import Arrays, save
 from training.train import Trainer, parse, split
 
 TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
+PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)  # the tests are fast with this
 ITEMS = tuple[Tensor, Tensor, float]
 
 
@@ -71,16 +72,19 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> Iterator[None]:
+def _seeded_on_one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the command does
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
+    torch.set_num_threads(threads)
 
 
 def make_trainer(out: Path, *arguments: str, cases: list[Arrays] | None = None) -> Trainer:
     out.mkdir(exist_ok=True)
-    options = parse(["--out", str(out), *arguments])
-    return Trainer(ProSeg(TINY), options, Plain, cases or [make_case(0), make_case(1)])
+    options = parse(["--out", str(out), "--workers", "0", *arguments])
+    return Trainer(ProSeg(PLAIN), options, Plain, cases or [make_case(0), make_case(1)])
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> None:
@@ -176,12 +180,12 @@ def test_a_step_learns_the_mean_of_its_crops(tmp_path: Path) -> None:
 
 
 def test_a_case_can_be_learned_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = make_trainer(tmp_path, "--minutes", "0.35", "--rate", "0.01", cases=[make_case()])
+    trainer = make_trainer(tmp_path, "--minutes", "0.4", "--rate", "0.03", "--crops", "1", cases=[make_case()])
     set_clock(monkeypatch, 1.0)
     crop = Plain(trainer.cases, 1, 0)[0]
     before = trainer.learn(crop)
     trainer.run()
-    assert trainer.step == 2 * 21
+    assert trainer.step == 24
     assert trainer.learn(crop) < 0.5 * before
 
 
@@ -305,9 +309,8 @@ def test_the_command_trains_and_notes_what_it_did(tmp_path: Path, monkeypatch: p
         save(case, arrays)
     monkeypatch.setattr(train, "NetworkConfig", lambda: TINY)
     monkeypatch.setattr(augment, "SHAPES", ((3, 32),))
-    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)  # it would last beyond this test
-    command = ["--arrays", str(arrays), "--out", str(out), "--fold", "1", "--minutes", "0.05", "--without", "gate"]
-    monkeypatch.setattr(sys, "argv", ["train", *command, "--norm", "group"])
+    command = ["--arrays", str(arrays), "--out", str(out), "--fold", "1", "--minutes", "0.05", "--workers", "0"]
+    monkeypatch.setattr(sys, "argv", ["train", *command, "--without", "gate", "--norm", "group"])
     set_clock(monkeypatch, 1.0)
     train.main()
 
