@@ -88,7 +88,8 @@ class Crops(Dataset):
         epoch, place = divmod(step, len(self.cases))
         case = self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]
         random = np.random.default_rng((self.seed, 1, step))
-        depth, size = random.choice([shape for shape in SHAPES if shape[0] <= case.labels.shape[1]])
+        slices = case.labels.shape[1]
+        depth, size = random.choice([s for s in SHAPES if s[0] <= slices] or [(slices, SHAPES[0][1])])
         labels = case.labels[random.integers(len(case.labels))]
         box = self.box(labels, depth, size, random)
         sample = {
@@ -110,7 +111,7 @@ class Crops(Dataset):
     @staticmethod
     def box(labels: np.ndarray, depth: int, size: int, random: np.random.Generator) -> tuple[slice, slice, slice]:
         """A box near the gland's centre, half as wide again as the crop, of ``depth`` neighbouring slices."""
-        gland = np.argwhere(labels)
+        gland = np.argwhere(labels if labels.any() else np.ones_like(labels))
         centre = (gland.min(axis=0) + gland.max(axis=0)) / 2
         shift = random.uniform(-1, 1, 2) * (0.5 * size - 40)  # the gland stays mostly in view
         rows, columns = centre[1:] + shift

@@ -81,6 +81,18 @@ def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:
         yield from rows
 
 
+def explanation(rows: list[MetricRow], files: int, bare: bool) -> str:
+    """What was judged, in a paragraph."""
+    patients = len({row.case for row in rows})
+    zonal = len({row.case for row in rows if row.structure == "PZ"})
+    judged = "the networks' bare probabilities on prepared arrays" if bare else "labelmaps on the input's own grid"
+    return (
+        f"Made by `python -m training.evaluate`: {patients} patients that none of the networks has learned from "
+        f"({files} of 5 folds), {zonal} of them with expert zones, the others with the whole gland only. Judged are "
+        f"{judged}. Distances are between surfaces; `cases.csv` has a row a case, structure and third of the gland."
+    )
+
+
 def main() -> None:
     """Evaluate, write the table and the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -102,13 +114,15 @@ def main() -> None:
     from proseg.weights import shipped_weights
 
     rows: list[MetricRow] = []
-    for fold, weights in enumerate(options.weights or [shipped_weights()]):
+    files = options.weights or [shipped_weights()]
+    for fold, weights in enumerate(files):
         rows += evaluate(unseen(cases, weights), judge(weights, options.device), fold)
     from training.report_tables import summarise, write_csv
 
     write_csv(rows, options.out / "cases.csv")
-    (options.out / "summary.md").write_text(summarise(rows))
-    print(summarise(rows))
+    text = f"# Evaluation\n\n{explanation(rows, len(files), bool(options.arrays))}\n\n{summarise(rows)}"
+    (options.out / "summary.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from monai.losses import DiceFocalLoss
+from monai.losses import DiceLoss, FocalLoss
 from torch import Tensor, nn
 
 from training.labels import GLAND_UNKNOWN_ZONE
@@ -18,24 +18,29 @@ def merge_zones(logits: Tensor) -> Tensor:
 
 
 class ZonalLoss(nn.Module):
-    """MONAI's Dice + focal loss over the zones where they are known, and over the gland for every case.
+    """Dice + focal loss over the zones where they are known, and over the gland for every case.
 
-    A gland-only case says PZ u CG = gland and nothing about where the zones meet (partial supervision).
+    A gland-only case says PZ u CG = gland and nothing about where the zones meet (partial supervision). Both terms are
+    MONAI's, each on the softmax; its ``DiceFocalLoss`` would put the focal term on a sigmoid of each channel, for which
+    the merged logits mean nothing.
 
     Args:
         gland_weight: weight of the gland's term beside the zones'.
         focal: weight of the focal term; 0 leaves Dice alone.
-        partial: whether gland-only cases teach at all.
     """
 
-    def __init__(self, gland_weight: float = 0.5, focal: float = 4.0, partial: bool = True) -> None:
+    def __init__(self, gland_weight: float = 0.5, focal: float = 10.0) -> None:
         super().__init__()
-        self.gland_weight, self.partial = gland_weight, partial
-        self.dice_focal = DiceFocalLoss(softmax=True, to_onehot_y=True, gamma=2.0, lambda_focal=focal)
+        self.gland_weight, self.focal_weight = gland_weight, focal
+        self.dice = DiceLoss(softmax=True, to_onehot_y=True)
+        self.focal = FocalLoss(use_softmax=True, to_onehot_y=True, gamma=2.0)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of one case: logits (1, 3, D, H, W), labels (1, 1, D, H, W) with 3 = gland of unknown zone."""
-        gland = self.dice_focal(merge_zones(logits), (labels > 0).long())
+        gland = self._dice_focal(merge_zones(logits), (labels > 0).long())
         if (labels == GLAND_UNKNOWN_ZONE).any():
-            return gland * (1 + self.gland_weight) if self.partial else gland * 0
-        return self.dice_focal(logits, labels.long()) + self.gland_weight * gland
+            return gland * (1 + self.gland_weight)
+        return self._dice_focal(logits, labels.long()) + self.gland_weight * gland
+
+    def _dice_focal(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.dice(logits, labels) + self.focal_weight * self.focal(logits, labels)

@@ -30,18 +30,19 @@ PHANTOM_PIXELS, PHANTOM_SLICES = 112, 26
 
 
 @cache
-def phantom(seed: int, prostate: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A generated pelvis, 448 mm wide, and its zones: (26, 112, 112) each."""
+def phantom(seed: int, prostate: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    """A generated pelvis, 448 mm wide, and its zones, (26, 112, 112) each, and the distance of its slices in mm."""
     random = np.random.default_rng((7, seed))
+    slice_mm = float(random.uniform(2.6, 4.0))
     made = make_phantom(
         seed,
         (PHANTOM_PIXELS, PHANTOM_PIXELS, PHANTOM_SLICES),
-        (LOCATOR_PIXEL_MM, LOCATOR_PIXEL_MM, float(random.uniform(2.6, 4.0))),
+        (LOCATOR_PIXEL_MM, LOCATOR_PIXEL_MM, slice_mm),
         gland_ml=float(random.uniform(18, 150)),
         prostate=prostate,
     )
     image = sitk.GetArrayFromImage(made.image)
-    return image / np.percentile(image, 99), sitk.GetArrayFromImage(made.zones)
+    return image / np.percentile(image, 99), sitk.GetArrayFromImage(made.zones), slice_mm
 
 
 def overview(case: Arrays, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -73,15 +74,16 @@ class Overviews(Dataset):
         random = np.random.default_rng((self.seed, 2, step + self.start))
         kind = random.choice(["real", "phantom", "none"], p=[0.7, 0.2, 0.1])
         case = self.cases[random.integers(len(self.cases))]
+        slice_mm = case.slice_mm
         if kind == "real":
-            depths = [shape for shape in SHAPES if shape[0] <= case.image.shape[0]]
-            depth, size = depths[random.integers(len(depths))]
+            slices = case.image.shape[0]
+            depth, size = random.choice([s for s in SHAPES if s[0] <= slices] or [(slices, SHAPES[1][1])])
             image, labels = overview(case, random)
             first = int(random.integers(len(image) - depth + 1))
             image, labels, inside = self.placed(image[first:][:depth], labels[first:][:depth], size, random)
         else:
             depth, size = SHAPES[random.integers(len(SHAPES))]
-            image, labels = phantom(int(random.integers(PHANTOMS)), kind == "phantom")
+            image, labels, slice_mm = phantom(int(random.integers(PHANTOMS)), kind == "phantom")
             k = int(random.integers(PHANTOM_SLICES - depth + 1))
             middle = (PHANTOM_PIXELS - size) // 2
             j, i = (int(np.clip(middle + random.integers(-8, 9), 0, 2 * middle)) for _ in range(2))
@@ -102,7 +104,7 @@ class Overviews(Dataset):
         sample = self.intensity(turn(flip(sample)))
         inside = np.asarray(sample["inside"][0]) > 0.5
         image = normalise(np.asarray(sample["image"][0]), inside)
-        return torch.from_numpy(image)[None], torch.as_tensor(np.asarray(sample["labels"])).long(), case.slice_mm
+        return torch.from_numpy(image)[None], torch.as_tensor(np.asarray(sample["labels"])).long(), slice_mm
 
     @staticmethod
     def placed(
@@ -113,7 +115,7 @@ class Overviews(Dataset):
         around = random.choice(["pelvis", "black", "nothing"], p=[0.6, 0.2, 0.2])
         view = np.zeros((depth, size, size), np.float32)
         if around == "pelvis":
-            pelvis, _ = phantom(int(random.integers(PHANTOMS)), False)
+            pelvis, *_ = phantom(int(random.integers(PHANTOMS)), False)
             k = int(random.integers(PHANTOM_SLICES - depth + 1))
             edge = (PHANTOM_PIXELS - size) // 2
             view[:] = pelvis[k : k + depth, edge : edge + size, edge : edge + size] * random.uniform(0.6, 1.6)

@@ -1,4 +1,4 @@
-"""Cases as arrays on the network's grid, made once, so that training needs neither SimpleITK nor the original files.
+"""Cases as arrays on the network's grid, made once: training the segmenter needs no SimpleITK and no original files.
 
 ``python -m training.preprocess --data ../shared/data --out runs/arrays``
 """
@@ -59,7 +59,7 @@ def prepare(case) -> Arrays:
         labels.append(np.argmax(share, axis=0).astype(np.uint8))
     pixels = resample(sitk.GetArrayViewFromImage(image), source, target)
     low, high = np.percentile(pixels, [0.5, 99.5])
-    pixels = np.clip((pixels - low) / max(high - low, 1e-6), 0, 1.2).astype(np.float16)
+    pixels = np.clip((pixels - low) / max(high - low, 1e-5 * abs(high), 1e-30), 0, 1.2).astype(np.float16)
     return Arrays(case.id, case.source, case.patient, pixels, np.stack(labels), target[0].spacing)
 
 

@@ -54,7 +54,7 @@ class Trainer:
         weights = [p for p in network.parameters() if p.ndim >= 2]
         groups = [{"params": weights, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate)
-        self.loss = ZonalLoss(focal=options.focal, partial=not options.no_partial)
+        self.loss = ZonalLoss(focal=options.focal)
         self.step, self.spent, self.recent = 0, 0.0, float("nan")
         # On the CPU each crop of a step runs on a thread of its own: faster than two threads inside every operation.
         self.threads = ThreadPoolExecutor(options.crops if self.device.type == "cpu" else 1)
@@ -141,7 +141,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=120, help="training time, pauses not counted")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
-    parser.add_argument("--focal", type=float, default=4.0, help="weight of the focal term")
+    parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
     parser.add_argument("--no-partial", action="store_true", help="learn nothing from gland-only cases")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare crops")
     parser.add_argument("--seed", type=int, default=2026)
@@ -166,6 +166,8 @@ def main() -> None:
         config = NetworkConfig()
     config = replace(config, norm=options.norm, **dict.fromkeys(options.without, False))
     learn, held_out = split(load(options.arrays), options.fold)
+    if options.no_partial:
+        learn = [case for case in learn if case.zonal]
     run = {
         "network": config.to_dict(),
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},

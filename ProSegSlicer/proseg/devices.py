@@ -60,7 +60,8 @@ def cpu_after(error: Exception) -> Device:
 
 def _cpu(why: str) -> Device:
     # bfloat16 arithmetic halves the time where the processor has it and multiplies it where it has not.
-    fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # older torch cannot tell
+    fast = torch.backends.mkldnn.is_available() and has_bfloat16()
     return Device("cpu", f"{why} {torch.get_num_threads()} threads.", torch.bfloat16 if fast else torch.float32)
 
 

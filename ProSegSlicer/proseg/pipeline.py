@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,9 +100,10 @@ class Pipeline:
             return self._forward(network, pixels, view[0].spacing)
 
     def _forward(self, network: ProSeg, pixels: np.ndarray, slice_mm: float) -> np.ndarray:
-        low_precision = self.device.dtype is not torch.float32
         volume = torch.from_numpy(pixels)[None, None].to(self.device.name)
-        with torch.inference_mode(), torch.autocast(self.device.name, self.device.dtype, enabled=low_precision):
+        whole = self.device.dtype is torch.float32
+        precision = nullcontext() if whole else torch.autocast(self.device.name, self.device.dtype)
+        with torch.inference_mode(), precision:
             return network(volume, slice_mm).softmax(dim=1)[0].cpu().numpy()
 
 

@@ -23,11 +23,10 @@ COUNT = 40
 
 
 def make_case() -> Arrays:
-    """A gland of 8 slices, 130 mm field of view; PZ behind CG, further on the patient's left, and brighter."""
-    j, i = np.ogrid[:186, :186]
-    gland = np.hypot((j - 93) / 32, (i - 93) / 38) < 1
+    """130 mm, 8 slices; a gland that widens to its base; PZ behind CG, further on the patient's left, and brighter."""
+    k, j, i = np.ogrid[:8, :186, :186]
+    gland = np.hypot((j - 93) / (24 + 2 * k), (i - 93) / (30 + 2 * k)) < 1
     zones = np.where(gland, np.where((j > 96) & (i > 80), 1, 2), 0).astype(np.uint8)
-    zones = np.stack([zones] * 8)
     noise = np.random.default_rng(0).standard_normal(zones.shape)
     image = (0.2 + np.choose(zones, [0, 0.6, 0.3]) + 0.03 * noise).astype(np.float16)
     return Arrays("a", "A", "p", image, zones[None], 3.0)
@@ -113,6 +112,12 @@ def test_anatomy_is_never_upside_down_but_left_and_right_may_change_places() -> 
     assert 0.2 < np.mean(ways[:, 2] > 0) < 0.8
 
 
+def test_the_base_stays_above_the_apex(views: list[View]) -> None:
+    real = [labels[0] for _, labels, _ in views if (labels == GLAND_UNKNOWN_ZONE).any()]
+    slopes = [np.polyfit(np.arange(len(labels)), (labels > 0).sum(dim=(1, 2)).numpy(), 1)[0] for labels in real]
+    assert min(slopes) > 0
+
+
 def test_image_and_labels_move_together() -> None:
     dataset = Overviews([make_case()], steps=COUNT, seed=5)
     brighter = [
@@ -124,7 +129,7 @@ def test_image_and_labels_move_together() -> None:
 
 
 def test_an_overview_is_the_whole_image_at_about_4_mm() -> None:
-    case, sizes = make_case(), set()
+    case, sizes, ratios = make_case(), set(), []
     for seed in range(8):
         image, labels = overview(case, np.random.default_rng(seed))
         assert image.shape == labels.shape
@@ -132,12 +137,13 @@ def test_an_overview_is_the_whole_image_at_about_4_mm() -> None:
         sizes.add(image.shape[1])
         step = case.image.shape[1] * PIXEL_MM / image.shape[1]
         assert 0.8 * LOCATOR_PIXEL_MM < step < 1.25 * LOCATOR_PIXEL_MM
-        # the image ends within a pixel of where it did, so zones keep their share of it
-        for zone in (1, 2):
-            assert np.mean(labels == zone) == pytest.approx(np.mean(case.labels == zone), rel=0.1)
-        assert np.median(image[labels == 1]) == pytest.approx(0.8, abs=0.03)
-        assert np.median(image[labels == 2]) == pytest.approx(0.5, abs=0.03)
+        ratios.append([np.mean(labels == zone) / np.mean(case.labels == zone) for zone in (1, 2)])
+        assert np.median(image[labels == 1]) == pytest.approx(0.8, abs=0.06)
+        assert np.median(image[labels == 2]) == pytest.approx(0.5, abs=0.06)
     assert len(sizes) > 2
+    # A view ends within a pixel of where the image does, so zones keep their share of it but for rounding.
+    np.testing.assert_allclose(ratios, 1, atol=0.2)
+    np.testing.assert_allclose(np.mean(ratios, axis=0), 1, atol=0.07)
 
 
 def test_the_second_reader_is_seen() -> None:

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from proseg.network import NetworkConfig, ProSeg
 from training import augment, train
 from training.export import averaged_network
+from training.labels import GLAND_UNKNOWN_ZONE
 from training.preprocess import Arrays, save
 from training.train import Trainer, parse, split
 
@@ -167,15 +168,20 @@ def test_weights_decay_but_biases_and_scales_do_not(tmp_path: Path) -> None:
 def test_a_step_learns_the_mean_of_its_crops(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, "--crops", "2")
     crops = [Plain(trainer.cases, 2, 0)[step] for step in range(2)]
+
+    def gradients() -> Tensor:
+        found = torch.cat([p.grad.flatten() for p in trainer.network.parameters()])
+        trainer.network.zero_grad()
+        return found
+
+    list(trainer.threads.map(trainer.learn, crops))
+    together = gradients()
+    trainer.options.crops = 1
     apart = []
     for crop in crops:
-        trainer.network.zero_grad()
         trainer.learn(crop)
-        apart.append(torch.cat([p.grad.flatten().clone() for p in trainer.network.parameters()]))
-    trainer.network.zero_grad()
-    list(trainer.threads.map(trainer.learn, crops))
-    together = torch.cat([p.grad.flatten() for p in trainer.network.parameters()])
-    torch.testing.assert_close(together, apart[0] + apart[1], rtol=1e-3, atol=1e-5)
+        apart.append(gradients())
+    torch.testing.assert_close(together, (apart[0] + apart[1]) / 2, rtol=1e-3, atol=1e-5)
     assert not torch.allclose(apart[0], apart[1], rtol=1e-3, atol=1e-5)
 
 
@@ -284,10 +290,7 @@ def test_a_finished_run_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_options_reach_the_loss(tmp_path: Path) -> None:
-    loss = make_trainer(tmp_path).loss
-    assert loss.partial
-    other = make_trainer(tmp_path, "--no-partial", "--focal", "0").loss
-    assert not other.partial
+    loss, other = make_trainer(tmp_path).loss, make_trainer(tmp_path, "--focal", "0").loss
     crop = torch.randn(1, 3, 2, 4, 4), torch.ones(1, 1, 2, 4, 4).long()
     assert other(*crop) < loss(*crop)
 
@@ -305,18 +308,25 @@ def test_the_command_trains_and_notes_what_it_did(tmp_path: Path, monkeypatch: p
     arrays, out = tmp_path / "arrays", tmp_path / "runs" / "one"
     arrays.mkdir()
     cases = [make_case(number, patient=f"p{number}", size=48) for number in range(6)]
+    unzoned = make_case(6, patient="p6", size=48)
+    unzoned = replace(unzoned, labels=(unzoned.labels > 0).astype(np.uint8) * GLAND_UNKNOWN_ZONE)
+    cases.append(unzoned)
     for case in cases:
         save(case, arrays)
     monkeypatch.setattr(train, "NetworkConfig", lambda: TINY)
     monkeypatch.setattr(augment, "SHAPES", ((3, 32),))
     command = ["--arrays", str(arrays), "--out", str(out), "--fold", "1", "--minutes", "0.05", "--workers", "0"]
-    monkeypatch.setattr(sys, "argv", ["train", *command, "--without", "gate", "--norm", "group"])
+    monkeypatch.setattr(sys, "argv", ["train", *command, "--without", "gate", "--norm", "group", "--no-partial"])
     set_clock(monkeypatch, 1.0)
     train.main()
 
     run = json.loads((out / "run.json").read_text())
     learn, held_out = split(cases, 1)
-    assert (run["learned"], run["held_out"]) == ([case.id for case in learn], [case.id for case in held_out])
+    assert (run["learned"], run["held_out"]) == (
+        [case.id for case in learn if case is not unzoned],
+        [case.id for case in held_out],
+    )
+    assert unzoned in learn
     assert NetworkConfig.from_dict(run["network"]) == replace(TINY, gate=False, norm="group")
     assert argparse.Namespace(**run["options"]).fold == 1
     checkpoint = torch.load(out / "checkpoint.pt", weights_only=True)
