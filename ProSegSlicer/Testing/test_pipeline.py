@@ -352,8 +352,10 @@ def test_a_device_that_fails_is_given_up_for_the_cpu() -> None:
 
 def test_a_failure_on_the_cpu_is_not_hidden() -> None:
     scene = SCENES["a field smaller than the box"]
+    pipeline = pipeline_of(BrightIsGland(), Broken())
     with pytest.raises(RuntimeError, match="the network is broken"):
-        pipeline_of(BrightIsGland(), Broken()).predict(scene.array, scene.grid)
+        pipeline.predict(scene.array, scene.grid)
+    assert pipeline.device == CPU
 
 
 @pytest.fixture(scope="module")

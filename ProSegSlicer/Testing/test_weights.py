@@ -168,6 +168,7 @@ FOREIGN: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
 @pytest.mark.parametrize("write", FOREIGN.values(), ids=FOREIGN)
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, write: Callable[[Path], Any]) -> None:
     path = tmp_path / "foreign.pt"
@@ -207,6 +208,7 @@ def test_weights_that_fit_no_network_are_refused(path: Path, spoil: Callable[[di
     refusal(path, "does not fit")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol:UserWarning")
 @pytest.mark.parametrize("place", ["bare pickle", "torch file", "inside a weights file"])
 def test_code_in_a_weights_file_is_never_run(tmp_path: Path, path: Path, place: str) -> None:
     trace = tmp_path / "trace"
