@@ -12,16 +12,7 @@ from torch import Tensor, nn
 from proseg.devices import Device
 from proseg.grids import Axis, Grid, interpolation_matrix
 from proseg.network import IN_PLANE_MULTIPLE, NetworkConfig, ProSeg
-from proseg.pipeline import (
-    CONTEXT_MM,
-    LEAST_PIXELS,
-    Pipeline,
-    back,
-    closer_look,
-    covering,
-    cut_off,
-    extents,
-)
+from proseg.pipeline import CONTEXT_MM, LEAST_PIXELS, Pipeline, back, closer_look, covering, cut_off, extents
 from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, SLICE_MM, slice_axis
 from proseg.weights import Model
 

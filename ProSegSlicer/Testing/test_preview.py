@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,14 +129,12 @@ def test_slices_cover_the_gland_from_base_to_apex(
         assert shown == expected
 
 
-def test_a_real_case_is_drawn_fast(shared_data: Path, tmp_path: Path) -> None:
+def test_a_real_case_is_drawn(shared_data: Path, tmp_path: Path) -> None:
     case = shared_data / "zonal" / "promise12_train_case13_msd00"
     image, labelmap = (sitk.ReadImage(str(case / f"{name}.nii.gz")) for name in ("t2", "zones"))
     labelmap = sitk.Cast(labelmap, sitk.sitkUInt8)
     result = replace(make_result(), image=image, labelmap=labelmap, measurements=measure(labelmap))
-    start = time.process_time()
     write_preview(result, tmp_path / "p.png")
-    assert time.process_time() - start < 2  # 0.4 s where nothing else runs
     with Image.open(tmp_path / "p.png") as shown:
         assert shown.format == "PNG"
         assert shown.width == module.WIDTH

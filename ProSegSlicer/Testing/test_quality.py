@@ -156,6 +156,23 @@ def test_uncertain_slices_are_named_with_their_place(prostate: np.ndarray) -> No
     assert flag.slices == (4, 5, 9, 13, 14, 15)
 
 
+@pytest.mark.parametrize(
+    ("low", "severity"),
+    [
+        ({3: 0.6, 4: 0.65, 15: 0.55}, Severity.INFO),
+        ({5: 0.6}, Severity.WARNING),
+        ({13: 0.69}, Severity.WARNING),
+        ({3: 0.45}, Severity.WARNING),
+        ({16: 0.6}, Severity.INFO),  # beyond the gland, undecided
+    ],
+)
+def test_uncertain_end_slices_alone_are_no_warning(
+    prostate: np.ndarray, low: dict[int, float], severity: Severity
+) -> None:
+    flag = flags_of(prostate, confidence=dict.fromkeys(range(3, 16), 0.9) | low)["low_confidence_slices"]
+    assert flag.severity is severity
+
+
 def test_slices_are_counted_as_in_the_input_and_from_the_whole_image(prostate: np.ndarray) -> None:
     like = sitk.DICOMOrient(sitk.Image(70, 60, 28, sitk.sitkUInt8), "LPI")
     raw = prostate.copy()

@@ -60,5 +60,5 @@ def test_only_warnings_and_worse_ask_for_a_look() -> None:
     )
     result = make_result(flags=(info, warning, critical))
     assert result.serious_flags == (warning, critical)
-    assert result.slices_to_check == (3, 5, 7)
+    assert result.slices_to_check == (1, 3, 5, 7)
     assert make_result(flags=(info,)).serious_flags == ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from proseg.errors import DeviceError
+from proseg.errors import DeviceError, brief
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -55,7 +55,7 @@ def choose_device(request: str = "auto") -> Device:
 
 def cpu_after(error: Exception) -> Device:
     """The CPU, after the GPU failed with ``error`` in the middle of the work."""
-    return _cpu(f"The GPU failed ({str(error).splitlines()[0][:120]}).")
+    return _cpu(f"The GPU failed ({brief(error)}).")
 
 
 def _cpu(why: str) -> Device:
@@ -70,7 +70,12 @@ def _cuda_dtype() -> torch.dtype:
 
 
 def _title(name: str) -> str:
-    return f"The GPU ({torch.cuda.get_device_name()})" if name == "cuda" else "The Apple GPU"
+    if name != "cuda":
+        return "The Apple GPU"
+    try:
+        return f"The GPU ({torch.cuda.get_device_name()})"
+    except RuntimeError:  # too broken even to tell its name
+        return "The GPU"
 
 
 def _trouble(name: str) -> str | None:
@@ -85,5 +90,5 @@ def _trouble(name: str) -> str | None:
         if float((probe @ probe).sum()) == 512.0:
             return None
     except RuntimeError as error:
-        return f"{_title(name)} does not compute: {str(error).splitlines()[0]}."
+        return f"{_title(name)} does not compute: {brief(error)}."
     return f"{_title(name)} computes wrongly."

@@ -22,6 +22,12 @@ class ProSegError(Exception):
         return f"{self.sentence} {self.remedy}".strip()
 
 
+def brief(error: BaseException) -> str:
+    """What another library's error says, in one line; its type where it says nothing."""
+    lines = str(error).splitlines()
+    return lines[0][:160] if lines else type(error).__name__
+
+
 class InputError(ProSegError):
     """The input cannot be segmented; exit code 2."""
 

@@ -70,9 +70,7 @@ def resample(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
         weights = interpolation_matrix(source[axis], target[axis])
         used = np.flatnonzero(weights.any(axis=0))
         if not len(used):
-            shape = list(array.shape)
-            shape[array.ndim - 3 + axis] = target[axis].count
-            return np.zeros([*shape[:-3], *(a.count for a in target)], np.float32)
+            return np.zeros([*array.shape[:-3], *(along.count for along in target)], np.float32)
         part = slice(used[0], used[-1] + 1)
         weights = weights[:, part]
         if axis == 0:

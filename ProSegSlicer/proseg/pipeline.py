@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +54,12 @@ class Pipeline:
         self.use(device)
 
     def use(self, device: Device) -> None:
-        """Move to another device."""
+        """Compute on this device from now on; the model itself stays on the CPU, out of reach of a failing GPU."""
         self.device = device
-        for network in (self.model.segmenter, self.model.locator):
-            network.to(device.name)
+        self.segmenter, self.locator = (
+            network if device.name == "cpu" else deepcopy(network).to(device.name)
+            for network in (self.model.segmenter, self.model.locator)
+        )
 
     def predict(self, array: np.ndarray, grid: Grid, progress: Progress = lambda stage, done: None) -> Prediction:
         """Probabilities of the zones in a T2W image.
@@ -80,24 +83,24 @@ class Pipeline:
     def locate(self, array: np.ndarray, grid: Grid) -> Grid | None:
         """The box around the gland, found at low resolution, or None."""
         view = (slice_axis(grid[0]), *(covering(axis, LOCATOR_PIXEL_MM) for axis in grid[1:]))
-        gland = 1 - self.run(self.model.locator, array, grid, view)[BACKGROUND]
+        gland = 1 - self.run("locator", array, grid, view)[BACKGROUND]
         located_ml = gland[gland > 0.5].sum() * math.prod(axis.spacing for axis in view) / 1000
         return extents(gland, view) if located_ml >= LEAST_LOCATED_ML else None
 
     def segment(self, array: np.ndarray, grid: Grid, box: Grid) -> np.ndarray:
         """Probabilities (3, k, j, i) on the grid ``box``."""
-        return self.run(self.model.segmenter, array, grid, box)
+        return self.run("segmenter", array, grid, box)
 
-    def run(self, network: ProSeg, array: np.ndarray, grid: Grid, view: Grid) -> np.ndarray:
-        """Probabilities (3, k, j, i) that a network gives on the grid ``view`` of the image."""
+    def run(self, name: str, array: np.ndarray, grid: Grid, view: Grid) -> np.ndarray:
+        """Probabilities (3, k, j, i) that ``segmenter`` or ``locator`` gives on the grid ``view`` of the image."""
         pixels = normalise(resample(array, grid, view), inside(grid, view))
         try:
-            return self._forward(network, pixels, view[0].spacing)
+            return self._forward(getattr(self, name), pixels, view[0].spacing)
         except RuntimeError as error:
             if self.device.name == "cpu":
                 raise
             self.use(cpu_after(error))
-            return self._forward(network, pixels, view[0].spacing)
+            return self._forward(getattr(self, name), pixels, view[0].spacing)
 
     def _forward(self, network: ProSeg, pixels: np.ndarray, slice_mm: float) -> np.ndarray:
         volume = torch.from_numpy(pixels)[None, None].to(self.device.name)
@@ -128,7 +131,8 @@ def cut_off(background: np.ndarray, grid: Grid, box: Grid) -> bool:
     """Whether the gland reaches an edge of the box that is not an edge of the image."""
     gland = background < 0.5
     for axis, (whole, seen) in enumerate(zip(grid, box, strict=True)):
-        edges = ((0, seen.start - seen.spacing > whole.start), (-1, seen.end + seen.spacing < whole.end))
+        reach = seen.spacing / 2
+        edges = ((0, whole.start < seen.start - reach), (-1, whole.end > seen.end + reach))
         if any(more and gland.take(place, axis).any() for place, more in edges):
             return True
     return False

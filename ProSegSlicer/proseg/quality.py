@@ -34,6 +34,10 @@ CUT_OFF_SHARE = 0.25
 # Two experts' Dice over both zones of a slice is 0.88 in the median; it is below 0.7 in 16 % of slices, all of them
 # near the apex or the base (14 cases read twice, 214 slices).
 LOW_CONFIDENCE = 0.7
+# At either end of the gland so many slices are uncertain to readers too: that alone is no warning, unless the network
+# believes less than half of its own contour.
+END_SLICES = 2
+NO_CONFIDENCE = 0.5
 # Gland probability below this is haze: tens of thousands of background voxels at a per mille each would otherwise
 # outweigh a small apex.
 HAZE = 0.1
@@ -213,7 +217,9 @@ def _confidence_flags(
     places = [f"{_name(to_input_slices(ks))} ({place})" for place, ks in groupby(low, region)]
     lowest = min(confidence[k] for k in low)
     sentence = f"The contours are uncertain in {_listed(places)}: confidence down to {lowest:.2f}."
-    yield QualityFlag("low_confidence_slices", Severity.WARNING, sentence, to_input_slices(low))
+    inner = range(start + END_SLICES, first + filled[-1] - END_SLICES + 1)
+    severity = Severity.WARNING if lowest < NO_CONFIDENCE or any(k in inner for k in low) else Severity.INFO
+    yield QualityFlag("low_confidence_slices", severity, sentence, to_input_slices(low))
 
 
 def _filled_slices(mask: np.ndarray) -> np.ndarray:

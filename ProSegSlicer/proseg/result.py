@@ -80,8 +80,8 @@ class SegmentationResult:
 
     @property
     def slices_to_check(self) -> tuple[int, ...]:
-        """Input slice indices named by the serious flags, ascending."""
-        return tuple(sorted({index for flag in self.serious_flags for index in flag.slices}))
+        """Input slice indices named by any flag, ascending."""
+        return tuple(sorted({index for flag in self.flags for index in flag.slices}))
 
     def probability_image(self, label: int) -> sitk.Image:
         """Probability of a label on the input's exact grid, float32 0..1."""

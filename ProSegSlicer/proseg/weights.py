@@ -85,8 +85,8 @@ def load_model(path: Path | None = None) -> Model:
     try:
         networks = {part: _network(content[part]) for part in ("segmenter", "locator")}
         return Model(**networks, name=content["name"], version=content["version"], sha256=digest)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path} does not fit this network: {str(error).splitlines()[0]}", _OTHER) from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
+        raise WeightsError(f"{path} does not fit the networks of this version.", _OTHER) from None
 
 
 def save_model(path: Path, segmenter: ProSeg, locator: ProSeg, name: str, version: str, learned: Sequence[str]) -> str:
@@ -110,8 +110,10 @@ def save_model(path: Path, segmenter: ProSeg, locator: ProSeg, name: str, versio
         "segmenter": _plain(segmenter),
         "locator": _plain(locator),
     }
-    torch.save(content, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    temporary = path.with_suffix(".tmp")
+    torch.save(content, temporary)
+    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    temporary.replace(path)
     card = {"name": name, "version": version, "file": path.name, "sha256": digest, "learned": list(learned)}
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n")
     return digest
