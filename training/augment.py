@@ -68,8 +68,8 @@ def intensity() -> mt.Compose:
     )
 
 
-class Crops(Dataset):
-    """Random augmented crops around the gland, one reader's labels at a time.
+class Views(Dataset):
+    """Random views of cases, one a training step; the same seed and step give the same view.
 
     Each item: image (1, D, H, W) normalised, labels (1, D, H, W) int64 and the slice distance in mm. Sizes vary, so use
     a batch size of None.
@@ -82,8 +82,12 @@ class Crops(Dataset):
     def __len__(self) -> int:
         return self.steps
 
+
+class Crops(Views):
+    """Random augmented crops around the gland, one reader's labels at a time."""
+
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
-        """The crop of one training step; the same seed and step give the same crop."""
+        """The crop of one training step."""
         step += self.start
         epoch, place = divmod(step, len(self.cases))
         case = self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]

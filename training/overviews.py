@@ -14,12 +14,11 @@ import SimpleITK as sitk
 import torch
 from monai import transforms as mt
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from proseg.grids import Axis, resample
 from proseg.phantom import make_phantom
 from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, normalise
-from training.augment import KEYS, MODES, intensity
+from training.augment import KEYS, MODES, Views
 from training.labels import GLAND_UNKNOWN_ZONE
 from training.preprocess import Arrays
 
@@ -59,18 +58,11 @@ def overview(case: Arrays, random: np.random.Generator) -> tuple[np.ndarray, np.
     return resample(case.image, source, target), np.argmax(share, axis=0)
 
 
-class Overviews(Dataset):
-    """Random whole-image views; the same items as ``training.augment.Crops``."""
-
-    def __init__(self, cases: list[Arrays], steps: int, seed: int, start: int = 0) -> None:
-        self.cases, self.steps, self.seed, self.start = cases, steps, seed, start
-        self.intensity = intensity()
-
-    def __len__(self) -> int:
-        return self.steps
+class Overviews(Views):
+    """Random whole-image views."""
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
-        """The view of one training step; the same seed and step give the same view."""
+        """The view of one training step."""
         random = np.random.default_rng((self.seed, 2, step + self.start))
         kind = random.choice(["real", "phantom", "none"], p=[0.7, 0.2, 0.1])
         case = self.cases[random.integers(len(self.cases))]
