@@ -24,11 +24,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
+from proseg.errors import InputError, WeightsError
 from proseg.network import NetworkConfig, ProSeg
+from proseg.weights import load_model
 from training.folds import assign_folds
 from training.losses import ZonalLoss
 from training.preprocess import Arrays, load
 
+PART = {"segment": "segmenter", "locate": "locator"}  # of a weights file, by task
 LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
 CHECKPOINT_SECONDS = 120
 SLOWEST_STEP_SECONDS = 10.0  # a step longer than this was a paused process, not training
@@ -38,6 +41,33 @@ def split(cases: list[Arrays], fold: int, folds: int = 5) -> tuple[list[Arrays],
     """Cases to learn from and cases held out; ``fold`` -1 holds out nothing."""
     where = assign_folds(cases, folds)
     return [case for case in cases if where[case.id] != fold], [case for case in cases if where[case.id] == fold]
+
+
+def initialise(network: ProSeg, weights: Path, task: str, held_out: list[Arrays]) -> list[str]:
+    """Copy into ``network`` the same network of a weights file, which must not have learned from held-out cases.
+
+    Returns:
+        The ids of the cases that it has learned from.
+
+    Raises:
+        InputError: it has, or nobody knows.
+        WeightsError: the file cannot be used, or its network has another shape.
+    """
+    model = load_model(weights)
+    card = weights.with_suffix(".json")
+    if not card.is_file():
+        raise InputError(f"{weights} has no JSON beside it that names the cases it learned from.", "Add the JSON.")
+    learned = json.loads(card.read_text())["learned"]
+    seen = sorted({case.id for case in held_out} & set(learned))
+    if seen:
+        raise InputError(
+            f"{weights} has learned from {seen[0]}, which shall be held out.", "Start from another file or fold."
+        )
+    source = getattr(model, PART[task])
+    if source.config != network.config:
+        raise WeightsError(f"The {PART[task]} of {weights} has another configuration.", "Start without it.")
+    network.load_state_dict(source.state_dict())
+    return learned
 
 
 class Trainer:
@@ -122,9 +152,8 @@ class Trainer:
     def learn(self, crop: tuple[Tensor, Tensor, float]) -> float:
         """Add the gradients of one crop; returns its loss."""
         image, labels, slice_mm = crop[0][None].to(self.device), crop[1][None].to(self.device), crop[2]
-        with torch.autocast(
-            self.device.type, torch.bfloat16, cache_enabled=False
-        ):  # a cache would be shared by threads
+        # A cache would be shared by threads.
+        with torch.autocast(self.device.type, torch.bfloat16, not self.options.float32, cache_enabled=False):
             logits = self.network(image, slice_mm)
         loss = self.loss(logits.float(), labels)
         (loss / self.options.crops).backward()
@@ -143,6 +172,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
     parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
     parser.add_argument("--no-partial", action="store_true", help="learn nothing from gland-only cases")
+    parser.add_argument("--start-from", type=Path, help="weights file to go on from instead of random weights")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16: faster on some CPUs")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare crops")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--without", nargs="*", default=[], choices=["directional", "cross_slice", "gate", "pyramid"])
@@ -168,14 +199,16 @@ def main() -> None:
     learn, held_out = split(load(options.arrays), options.fold)
     if options.no_partial:
         learn = [case for case in learn if case.zonal]
+    network = ProSeg(config)
+    before = initialise(network, options.start_from, options.task, held_out) if options.start_from else []
     run = {
         "network": config.to_dict(),
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
-        "learned": [case.id for case in learn],
+        "learned": sorted({case.id for case in learn} | set(before)),
         "held_out": [case.id for case in held_out],
     }
     (options.out / "run.json").write_text(json.dumps(run, indent=1))
-    trainer = Trainer(ProSeg(config), options, crops, learn)
+    trainer = Trainer(network, options, crops, learn)
     trainer.resume()
     print(f"{len(learn)} cases to learn from, {len(held_out)} held out; {trainer.device}", flush=True)
     trainer.run()
