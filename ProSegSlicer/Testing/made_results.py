@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -9,7 +12,7 @@ from proseg.flags import QualityFlag
 from proseg.geometry import input_slice_indices, to_lps
 from proseg.labels import CG, PZ
 from proseg.measurements import measure
-from proseg.result import Provenance, SegmentationResult
+from proseg.result import Findings, Provenance, SegmentationResult
 
 SIZE_KJI = (12, 40, 44)
 BOX = (slice(1, 11), slice(8, 34), slice(6, 38))
@@ -50,6 +53,19 @@ def make_result(
         notes=("Read from the only series.",),
         provenance=PROVENANCE,
     )
+
+
+def make_findings(result: SegmentationResult, **changes: Any) -> Findings:
+    """What stays known of a result once its contours are edited; `changes` are of fields of `Findings`."""
+    return Findings(**{field.name: getattr(result, field.name) for field in fields(Findings)} | changes)
+
+
+def relabelled(labelmap: sitk.Image, changes: dict[tuple[int, int, int], int]) -> sitk.Image:
+    """A copy in which the voxels at the given (i, j, k) have other labels."""
+    changed = sitk.Image(labelmap)
+    for place, label in changes.items():
+        changed[place] = label
+    return changed
 
 
 def on_grid(array: np.ndarray, orientation: str) -> sitk.Image:

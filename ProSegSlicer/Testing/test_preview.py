@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
-from Testing.made_results import make_result, on_grid
+from Testing.made_results import make_findings, make_result, on_grid
 
 from proseg import preview as module
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import ZONES
 from proseg.measurements import measure
-from proseg.preview import preview, write_preview
+from proseg.preview import preview, tiles, write_preview
 
 GREEN = module._bright(ZONES[1].colour)
 
@@ -98,6 +98,23 @@ def test_flags_are_in_words_and_mark_their_slices(words: list[str]) -> None:
     assert sum("Uncertain - in slice 4." in word for word in words) >= 2  # wrapped
     assert any(word.endswith("ng/mL/mL") for word in words)
     assert any(module.RESEARCH_USE in word for word in words)
+
+
+def test_the_tiles_say_which_slice_they_show_where_it_lies_and_how_sure_it_is() -> None:
+    flag = QualityFlag("apex", Severity.CRITICAL, "Look.", (8,))
+    shown = tiles(make_result("LPI", flags=(flag,)))  # slices are counted from above
+    assert [tile.index for tile in shown] == list(range(12))
+    assert [tile.level for tile in shown] == (
+        ["above the gland"] + ["base"] * 3 + ["mid"] * 3 + ["apex"] * 3 + ["below the gland"] * 2
+    )
+    assert [tile.index for tile in shown if tile.severity] == [8]
+    assert [tile.index for tile in shown if tile.confidence is None] == [0, 10, 11]
+    assert {tile.picture.size for tile in shown} == {(module.TILE, shown[0].picture.height)}
+
+
+def test_contours_drawn_by_hand_are_shown_too(words: list[str]) -> None:
+    preview(make_findings(make_result(), provenance=None))
+    assert any("drawn by hand" in word for word in words)
 
 
 def test_no_line_of_words_leaves_the_picture() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from Testing.made_results import BOX, make_result
+from Testing.made_results import BOX, make_findings, make_result
 
 from proseg.flags import QualityFlag, Severity
 from proseg.geometry import to_lps
@@ -51,6 +51,15 @@ def test_uncertainty_is_entropy_as_a_share_of_the_greatest(probabilities: tuple[
 def test_a_result_without_labels_has_no_gland() -> None:
     assert make_result().has_gland
     assert not make_result(empty=True).has_gland
+
+
+def test_edited_contours_need_no_probabilities() -> None:
+    info = QualityFlag("a", Severity.INFO, "A sentence.", (2, 1))
+    findings = make_findings(make_result(flags=(info,)), provenance=None)
+    assert findings.has_gland
+    assert findings.slices_to_check == (1, 2)
+    assert findings.serious_flags == ()
+    assert not hasattr(findings, "probabilities")
 
 
 def test_only_warnings_and_worse_ask_for_a_look() -> None:

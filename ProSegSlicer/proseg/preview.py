@@ -20,7 +20,7 @@ from proseg.flags import Severity
 from proseg.geometry import input_slice_indices, to_lps
 from proseg.labels import ZONES
 from proseg.quality import LOW_CONFIDENCE
-from proseg.result import SegmentationResult
+from proseg.result import Findings
 from proseg.writing import OutputSet, atomic
 
 Colour = tuple[int, int, int]
@@ -41,6 +41,25 @@ RESEARCH_USE = "Research use: review before use"
 
 
 @dataclass(frozen=True)
+class Tile:
+    """One slice as it is shown.
+
+    Attributes:
+        picture: the slice with its contours, RGB; all tiles of a result have the same size.
+        index: zero-based along the input's slice axis.
+        level: where in the gland: "base", "mid", "apex", "above the gland", "below the gland"; empty without a gland.
+        confidence: the Dice, 0..1, that the model expects of its contours here; None where it says nothing.
+        severity: of the worst flag that asks for a look at this slice; None if there is none.
+    """
+
+    picture: Image.Image
+    index: int
+    level: str
+    confidence: float | None
+    severity: Severity | None
+
+
+@dataclass(frozen=True)
 class _Stack:
     """What is drawn, LPS-oriented and cropped: grey values 0..255 and labels, both [k, j, i]; and how large."""
 
@@ -51,38 +70,51 @@ class _Stack:
     pixels_per_voxel: float
 
 
-def preview(result: SegmentationResult) -> Image.Image:
-    """Draw a result: up to twelve axial slices from base to apex, RGB, 1600 pixels wide.
+def tiles(findings: Findings) -> list[Tile]:
+    """The slices to judge a result by: up to twelve axial ones, from base to apex.
 
-    Slices are numbered from zero along the input's slice axis, as in the report. The grey window runs from the 1st to
-    the 99th percentile of the part that is shown.
+    The grey window runs from the 1st to the 99th percentile of the part that is shown. The first has a scale.
     """
-    labels = sitk.GetArrayFromImage(to_lps(result.labelmap))
+    labels = sitk.GetArrayFromImage(to_lps(findings.labelmap))
     gland = np.flatnonzero(labels.any(axis=(1, 2)))
-    flagged = input_slice_indices(result.image, result.slices_to_check)  # the mapping is its own inverse
-    shown = _slices_to_show(gland, len(labels), flagged)
-    stack = _cropped(result, labels)
+    flagged = input_slice_indices(findings.image, findings.slices_to_check)  # the mapping is its own inverse
+    stack = _cropped(findings, labels)
+    drawn = []
+    for k in _slices_to_show(gland, len(labels), flagged):
+        (index,) = input_slice_indices(findings.image, [k])
+        worst = {flag.severity for flag in findings.serious_flags if index in flag.slices}
+        severity = next((severity for severity in reversed(Severity) if severity in worst), None)
+        picture = _picture(stack, k, with_scale=not drawn)
+        drawn.append(Tile(picture, index, _level(gland, k), findings.slice_confidence.get(index), severity))
+    return drawn
+
+
+def preview(findings: Findings) -> Image.Image:
+    """Draw a result: slices from base to apex, measurements and flags, RGB, 1600 pixels wide.
+
+    Slices are numbered from zero along the input's slice axis, as in the report.
+    """
+    shown = tiles(findings)
     rows = math.ceil(len(shown) / COLUMNS)
-    pitch = stack.tile[1] + CAPTION + GAP
-    footer = _footer_lines(result)
+    pitch = shown[0].picture.height + CAPTION + GAP
+    footer = _footer_lines(findings)
     height = HEADER + rows * pitch + sum(_line_height(size) for _, _, size in footer) + 2 * MARGIN
     page = Image.new("RGB", (WIDTH, height), BACKDROP)
     draw = ImageDraw.Draw(page)
-    _draw_header(draw, result)
-    for place, k in enumerate(shown):
+    _draw_header(draw, findings)
+    for place, tile in enumerate(shown):
         left = MARGIN + place % COLUMNS * (TILE + GAP)
         top = HEADER + place // COLUMNS * pitch
-        page.paste(_tile(stack, k), (left, top))
-        _annotate(draw, result, stack, gland, k, (left, top))
-    _draw_scale(draw, stack, (MARGIN, HEADER))
+        page.paste(tile.picture, (left, top))
+        _annotate(draw, tile, left, top)
     _draw_footer(draw, footer, HEADER + rows * pitch + MARGIN - GAP)
     return page
 
 
-def write_preview(result: SegmentationResult, path: str | os.PathLike[str], outputs: OutputSet | None = None) -> None:
+def write_preview(findings: Findings, path: str | os.PathLike[str], outputs: OutputSet | None = None) -> None:
     """Write the picture of a result as PNG, whole or not at all (with ``outputs``, together with that set)."""
     with atomic(path, outputs) as temporary:
-        preview(result).save(temporary, format="PNG", compress_level=4)
+        preview(findings).save(temporary, format="PNG", compress_level=4)
 
 
 def _slices_to_show(gland: np.ndarray, count: int, flagged: Sequence[int]) -> list[int]:
@@ -101,8 +133,8 @@ def _slices_to_show(gland: np.ndarray, count: int, flagged: Sequence[int]) -> li
     return list(range(min(low + MOST_SLICES, count) - 1, low - 1, -1))
 
 
-def _cropped(result: SegmentationResult, labels: np.ndarray) -> _Stack:
-    image = to_lps(result.image)
+def _cropped(findings: Findings, labels: np.ndarray) -> _Stack:
+    image = to_lps(findings.image)
     grey = sitk.GetArrayFromImage(image).astype(np.float32)
     across, down = image.GetSpacing()[:2]
     within = labels.any(axis=0)
@@ -136,7 +168,7 @@ def _window(centre: float, length: float, size: int) -> slice:
     return slice(start, start + count)
 
 
-def _tile(stack: _Stack, k: int) -> Image.Image:
+def _picture(stack: _Stack, k: int, with_scale: bool) -> Image.Image:
     tile = Image.fromarray(stack.grey[k]).resize(stack.tile, Image.Resampling.BICUBIC)
     pixels = np.repeat(np.asarray(tile, np.float32)[..., None], 3, axis=2)
     for zone in ZONES:
@@ -149,6 +181,11 @@ def _tile(stack: _Stack, k: int) -> Image.Image:
             pixels += opacity * (colour - pixels)
     framed = Image.new("RGB", (TILE, stack.tile[1]))
     framed.paste(Image.fromarray(pixels.astype(np.uint8)), ((TILE - stack.tile[0]) // 2, 0))
+    draw = ImageDraw.Draw(framed)
+    for letter, x, anchor in (("R", 8, "lm"), ("L", TILE - 8, "rm")):
+        draw.text((x, framed.height / 2), letter, TEXT, _font(18), anchor, stroke_width=2, stroke_fill=BACKDROP)
+    if with_scale:
+        _draw_scale(draw, stack)
     return framed
 
 
@@ -165,35 +202,22 @@ def _depth(mask: np.ndarray, stack: _Stack) -> np.ndarray:
     return height / np.maximum(slope, 1e-3)
 
 
-def _annotate(
-    draw: ImageDraw.ImageDraw,
-    result: SegmentationResult,
-    stack: _Stack,
-    gland: np.ndarray,
-    k: int,
-    corner: tuple[int, int],
-) -> None:
-    left, top = corner
-    bottom = top + stack.tile[1]
-    (index,) = input_slice_indices(result.image, [k])
-    for letter, x, anchor in (("R", left + 8, "lm"), ("L", left + TILE - 8, "rm")):
-        draw.text((x, (top + bottom) / 2), letter, TEXT, _font(15), anchor, stroke_width=1, stroke_fill=BACKDROP)
-    worst = [flag.severity for flag in result.serious_flags if index in flag.slices]
-    if worst:
-        colour = RED if Severity.CRITICAL in worst else AMBER
-        draw.rectangle((left, top, left + TILE - 1, bottom - 1), outline=colour, width=2)
+def _annotate(draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int) -> None:
+    """The frame of a flagged slice, and the line below it."""
+    bottom = top + tile.picture.height
+    if tile.severity:
+        draw.rectangle((left, top, left + TILE - 1, bottom - 1), outline=SEVERITY_COLOURS[tile.severity], width=2)
     baseline = bottom + 8
-    name = f"Slice {index}"
+    name = f"Slice {tile.index}"
     draw.text((left, baseline), name, TEXT, _font(17))
-    draw.text((left + _font(17).getlength(name) + 10, baseline), _level(gland, k), DIM, _font(17))
-    confidence = result.slice_confidence.get(index)
-    if confidence is not None:
-        colour = AMBER if confidence < LOW_CONFIDENCE else DIM
+    draw.text((left + _font(17).getlength(name) + 10, baseline), tile.level, DIM, _font(17))
+    if tile.confidence is not None:
+        colour = AMBER if tile.confidence < LOW_CONFIDENCE else DIM
         right = left + TILE
-        draw.text((right, baseline), f"{confidence:.0%}", colour, _font(17), "ra")
+        draw.text((right, baseline), f"{tile.confidence:.0%}", colour, _font(17), "ra")
         start, end, y = right - 122, right - 48, baseline + 8
         draw.line((start, y, end, y), FAINT, 4)
-        draw.line((start, y, start + round((end - start) * min(max(confidence, 0), 1)), y), colour, 4)
+        draw.line((start, y, start + round((end - start) * min(max(tile.confidence, 0), 1)), y), colour, 4)
 
 
 def _level(gland: np.ndarray, k: int) -> str:
@@ -205,12 +229,12 @@ def _level(gland: np.ndarray, k: int) -> str:
     return ("apex", "mid", "base")[int(third)]
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, result: SegmentationResult) -> None:
-    if not result.has_gland:
+def _draw_header(draw: ImageDraw.ImageDraw, findings: Findings) -> None:
+    if not findings.has_gland:
         draw.text((MARGIN, 26), "No prostate found", AMBER, _font(34))
         draw.text((MARGIN, 72), "The middle slices of the image are shown.", DIM, _font(17))
         return
-    m = result.measurements
+    m = findings.measurements
     figures: list[tuple[str, str, Colour | None]] = [
         (zone.name, f"{volume:.1f} mL", _bright(zone.colour))
         for zone, volume in zip(ZONES, (m.pz_ml, m.cg_ml), strict=True)
@@ -233,24 +257,25 @@ def _draw_header(draw: ImageDraw.ImageDraw, result: SegmentationResult) -> None:
         x += max(indent + _font(17).getlength(name), _font(30).getlength(value)) + 46
 
 
-def _draw_scale(draw: ImageDraw.ImageDraw, stack: _Stack, corner: tuple[int, int]) -> None:
-    length, x, y = 20 * stack.pixels_per_mm, corner[0] + 12, corner[1] + stack.tile[1] - 14
+def _draw_scale(draw: ImageDraw.ImageDraw, stack: _Stack) -> None:
+    length, x, y = 20 * stack.pixels_per_mm, 12, stack.tile[1] - 14
     draw.line((x - 1, y, x + length + 1, y), BACKDROP, 4)
     draw.line((x, y, x + length, y), TEXT, 2)
-    draw.text((x + length / 2, y - 6), "20 mm", TEXT, _font(14), "mb", stroke_width=1, stroke_fill=BACKDROP)
+    draw.text((x + length / 2, y - 6), "20 mm", TEXT, _font(17), "mb", stroke_width=2, stroke_fill=BACKDROP)
 
 
-def _footer_lines(result: SegmentationResult) -> list[tuple[str, Colour | None, int]]:
+def _footer_lines(findings: Findings) -> list[tuple[str, Colour | None, int]]:
     """Lines of text with the colour of the dot before them, if any, and their size."""
     lines: list[tuple[str, Colour | None, int]] = []
-    for flag in sorted(result.flags, key=lambda flag: list(Severity).index(flag.severity), reverse=True):
+    for flag in sorted(findings.flags, key=lambda flag: list(Severity).index(flag.severity), reverse=True):
         colour: Colour | None = SEVERITY_COLOURS[flag.severity]
         for line in _wrapped(flag.sentence, 19):
             lines.append((line, colour, 19))
             colour = None
-    p = result.provenance
+    model = findings.provenance
+    origin = f"{model.model} {model.version}" if model else "drawn by hand"
     about = (
-        f"{RESEARCH_USE}  \u00b7  {p.model} {p.version}  \u00b7  slices counted from 0, superior to inferior  \u00b7  "
+        f"{RESEARCH_USE}  \u00b7  {origin}  \u00b7  slices counted from 0, superior to inferior  \u00b7  "
         "R, L: the patient's right and left  \u00b7  bars: the Dice the model expects"
     )
     return [*lines, *((line, None, 16) for line in _wrapped(about, 16))]

@@ -135,7 +135,7 @@ def _strays(raw_gland: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, float]:
 def _pieces_flags(strays: np.ndarray, strays_ml: float, inputs: ToInputSlices) -> Iterator[QualityFlag]:
     if strays_ml > 0:
         slices = inputs(_filled_slices(strays))
-        where = f"{strays_ml:.1f} mL lies apart from the largest, in {_name(slices)}"
+        where = f"{strays_ml:.1f} mL lies apart from the largest, in {name_slices(slices)}"
         sentence = f"The gland was found in more than one piece: {where}."
         yield QualityFlag("more_than_one_piece", Severity.WARNING, sentence, slices)
 
@@ -145,7 +145,7 @@ def _gap_flags(gland: np.ndarray, inputs: ToInputSlices) -> Iterator[QualityFlag
     missing = np.setdiff1d(np.arange(filled[0], filled[-1]), filled)
     if missing.size:
         slices = inputs(missing)
-        sentence = f"The gland is missing from {_name(slices)}, though it is found above and below."
+        sentence = f"The gland is missing from {name_slices(slices)}, though it is found above and below."
         yield QualityFlag("slice_gap", Severity.WARNING, sentence, slices)
 
 
@@ -169,7 +169,7 @@ def _border_flags(
     if sides:
         slices = inputs(sorted(ks))
         edges = f"{_listed(sides)} {'edge' if len(sides) == 1 else 'edges'}"
-        sentence = f"The gland touches the {edges} of the image ({_name(slices)}): part of it may lie outside."
+        sentence = f"The gland touches the {edges} of the image ({name_slices(slices)}): part of it may lie outside."
         yield QualityFlag("touches_border", Severity.WARNING if cut_off else Severity.INFO, sentence, slices)
 
 
@@ -214,7 +214,7 @@ def _confidence_flags(
     def region(k: int) -> str:
         return "apex" if k < start + third else "mid-gland" if k < start + 2 * third else "base"
 
-    places = [f"{_name(to_input_slices(ks))} ({place})" for place, ks in groupby(low, region)]
+    places = [f"{name_slices(to_input_slices(ks))} ({place})" for place, ks in groupby(low, region)]
     lowest = min(confidence[k] for k in low)
     sentence = f"The contours are uncertain in {_listed(places)}: confidence down to {lowest:.2f}."
     inner = range(start + END_SLICES, first + filled[-1] - END_SLICES + 1)
@@ -227,7 +227,7 @@ def _filled_slices(mask: np.ndarray) -> np.ndarray:
     return np.flatnonzero(mask.any(axis=(1, 2)))
 
 
-def _name(slices: Sequence[int]) -> str:
+def name_slices(slices: Sequence[int]) -> str:
     """Ascending indices in words: "slice 4", "slices 4 and 5", "slices 4 to 7 and 12"."""
     runs = [[s for _, s in run] for _, run in groupby(enumerate(slices), lambda pair: pair[1] - pair[0])]
     words = []

@@ -42,31 +42,27 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class SegmentationResult:
-    """A segmented T2W image.
+class Findings:
+    """What is known of a segmented T2W image, however its contours were made: by the networks, by hand, or by both.
 
     Attributes:
         image: the input as given (scalar, 3D).
         labelmap: UInt8 on the input's exact grid: 0 background, 1 PZ, 2 CG.
-        probabilities: float32 (3, k, j, i) on the LPS-oriented input, only inside ``box``; outside it background is 1.
-        box: where ``probabilities`` lies in the LPS-oriented input array: slices along k, j, i.
         slice_confidence: the Dice, 0..1, that the probabilities expect of each slice, by input slice index: slices
-            with gland, and their neighbours where undecided.
-        measurements: volumes (mL), extents (mm) and what follows from them.
-        flags: what a reviewer should look at.
+            with gland, and their neighbours where undecided. Of the networks' own contours, also after editing.
+        measurements: volumes (mL), extents (mm) and what follows from them, of ``labelmap``.
+        flags: what a reviewer should look at in the networks' own contours.
         notes: sentences on how the input was read.
-        provenance: which model made this, and how.
+        provenance: which model made this, and how; None where no model did.
     """
 
     image: sitk.Image
     labelmap: sitk.Image
-    probabilities: np.ndarray
-    box: tuple[slice, slice, slice]
     slice_confidence: dict[int, float]
     measurements: Measurements
     flags: tuple[QualityFlag, ...]
     notes: tuple[str, ...]
-    provenance: Provenance
+    provenance: Provenance | None
 
     @property
     def has_gland(self) -> bool:
@@ -82,6 +78,21 @@ class SegmentationResult:
     def slices_to_check(self) -> tuple[int, ...]:
         """Input slice indices named by any flag, ascending."""
         return tuple(sorted({index for flag in self.flags for index in flag.slices}))
+
+
+@dataclass(frozen=True)
+class SegmentationResult(Findings):
+    """What the networks made of a T2W image, as they made it.
+
+    Attributes:
+        provenance: which model made this, and how.
+        probabilities: float32 (3, k, j, i) on the LPS-oriented input, only inside ``box``; outside it background is 1.
+        box: where ``probabilities`` lies in the LPS-oriented input array: slices along k, j, i.
+    """
+
+    provenance: Provenance
+    probabilities: np.ndarray
+    box: tuple[slice, slice, slice]
 
     def probability_image(self, label: int) -> sitk.Image:
         """Probability of a label on the input's exact grid, float32 0..1."""
