@@ -1,0 +1,1 @@
+"""What speaks to Slicer's scene and to the worker process, in Slicer and on slicer-core; Qt only in ``qt_*`` files."""

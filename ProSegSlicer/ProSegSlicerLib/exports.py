@@ -1,0 +1,122 @@
+"""Files that leave Slicer: contours as they are now, and reports that say who reviewed them.
+
+A format is a line in ``FORMATS`` and a writer in ``_WRITERS``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from proseg.errors import InputError
+from proseg.page import write_page
+from proseg.report import report, report_row, to_csv, to_json
+from proseg.writing import OutputSet, atomic, check_target, ending_of, write_image, write_text
+from ProSegSlicerLib import review
+from ProSegSlicerLib.scene import mrml_scene
+from ProSegSlicerLib.segments import input_volume, zones
+
+FORMATS = {
+    ".seg.nrrd": "Segmentation for Slicer",
+    ".nii.gz": "Labelmap, NIfTI (1 PZ, 2 CG)",
+    ".json": "Report, JSON",
+    ".csv": "Report, CSV",
+    ".html": "Report with pictures, HTML",
+}
+
+
+def export(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None = None) -> None:
+    """Write one file by its ending, one of ``FORMATS``, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+        InputError: the segmentation lacks what the format shows.
+    """
+    check_target(path, endings=tuple(FORMATS))
+    _WRITERS[ending_of(path)](segmentation, path, outputs)
+
+
+def export_all(segmentation: Any, folder: str | os.PathLike[str], endings: Sequence[str]) -> list[Path]:
+    """Write several formats under the segmentation's name; all files appear, or none.
+
+    Args:
+        segmentation: with the zones.
+        folder: where to.
+        endings: of ``FORMATS``.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError, InputError: as ``export``.
+    """
+    if not endings:
+        raise InputError("No format is chosen.", "Tick at least one format to export.")
+    paths = [Path(folder) / f"{file_name(segmentation.GetName())}{ending}" for ending in endings]
+    with OutputSet() as outputs:
+        for path in paths:
+            export(segmentation, path, outputs)
+    return paths
+
+
+def file_name(name: str) -> str:
+    """A node's name as a file name that every system takes."""
+    return "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(" .")[:120] or "zones"
+
+
+def report_of(segmentation: Any) -> dict[str, Any]:
+    """The report on the contours as they are now, ready for JSON."""
+    signed = review.review(segmentation)[1]
+    return report(review.findings(segmentation), _source(segmentation), signed, review.comparison(segmentation))
+
+
+def _segmentation(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    review.refresh_tags(segmentation)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    mrml_scene().AddNode(storage)
+    try:
+        storage.SetCropToMinimumExtent(False)  # the grid of the input, whatever is drawn in it
+        storage.SetUseCompression(True)
+        with atomic(path, outputs) as temporary:
+            storage.SetFileName(str(temporary))
+            if not storage.WriteData(segmentation):
+                raise OSError(f"Slicer could not write it ({storage.GetUserMessages().GetAllMessagesAsString()})")
+    finally:
+        mrml_scene().RemoveNode(storage)
+
+
+def _labelmap(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    write_image(zones(segmentation), path, outputs)
+
+
+def _json(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    write_text(to_json(report_of(segmentation)), path, outputs)
+
+
+def _csv(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    write_text(to_csv([report_row(report_of(segmentation))]), path, outputs)
+
+
+def _html(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    if input_volume(segmentation) is None:
+        raise InputError(
+            f"The image of {segmentation.GetName()} is no longer in the scene, so there are no pictures of it.",
+            "Load it again and segment it, or export another format.",
+        )
+    signed = review.review(segmentation)[1]
+    compared = review.comparison(segmentation)
+    write_page(review.findings(segmentation), _source(segmentation), path, outputs, review=signed, comparison=compared)
+
+
+def _source(segmentation: Any) -> str:
+    """What the reports call the image: its node's name, without what would pass for a folder."""
+    content, volume = review.ai_report(segmentation), input_volume(segmentation)
+    name = volume.GetName() if volume else content["input"]["name"] if content else segmentation.GetName()
+    return name.replace("/", "_").replace("\\", "_")
+
+
+_WRITERS = {".seg.nrrd": _segmentation, ".nii.gz": _labelmap, ".json": _json, ".csv": _csv, ".html": _html}

@@ -1,0 +1,189 @@
+"""One click: a volume goes to the worker, and its zones come back into the scene.
+
+The scene is touched only at the end, and only if everything is still as it was when the run began. Nobody's edits are
+overwritten: contours that were drawn or changed while the run was under way stay, and the result gets its own node.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from proseg.errors import InputError
+from proseg.review import fingerprint
+from ProSegSlicerLib import review
+from ProSegSlicerLib.overlay import set_uncertainty
+from ProSegSlicerLib.scene import mrml_scene
+from ProSegSlicerLib.segments import create_segmentation, prepare, zones
+from ProSegSlicerLib.volumes import ijk_to_ras, refusal, to_sitk
+from ProSegSlicerLib.worker_client import WorkerClient
+
+ON_GPU = ("cuda", "mps")
+GPU_TROUBLE = ("gpu", "memory")  # failures that the CPU may be spared
+
+
+class JobState(Enum):
+    """Where a run stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Job:
+    """One run of the worker on one volume.
+
+    Attributes:
+        state: where it stands.
+        stage, fraction: what is being done, in words, and how much of the whole is done, 0..1.
+        message: what the user should know: why it failed and what to do next, or what was done differently; or empty.
+        segmentation: where the result is, once done; a new node if the one given was edited meanwhile.
+
+    Args:
+        client: the worker, kept warm between runs by the caller.
+        volume: the T2W volume node.
+        segmentation: where to write; None for a new node. Its present zones are replaced: ask before.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    """
+
+    def __init__(self, client: WorkerClient, volume: Any, segmentation: Any = None, device: str = "auto") -> None:
+        self.client, self.volume, self.segmentation, self.device = client, volume, segmentation, device
+        self.state, self.stage, self.fraction, self.message = JobState.RUNNING, "Preparing", 0.0, ""
+        self._ran_on: str | None = None
+        self._request: int | None = None
+        self._folder: Path | None = None
+        self._name = volume.GetName()
+
+    def start(self) -> None:
+        """Hand the volume to the worker.
+
+        Raises:
+            InputError: the volume holds nothing that can be segmented.
+        """
+        reason = refusal(self.volume)
+        if reason:
+            raise InputError(reason)
+        self._volume_before = self._state_of_volume()
+        self._output_before = self._state_of_output()
+        self._folder = Path(tempfile.mkdtemp(prefix="prosegslicer-"))  # readable by this user alone
+        try:
+            sitk.WriteImage(to_sitk(self.volume), str(self._input))
+            self._send()
+        except BaseException:
+            self._clear_up()
+            raise
+
+    def poll(self) -> bool:
+        """Take in what the worker has said; whether the run goes on. Call it from a timer; it never waits."""
+        if self.state is JobState.RUNNING:
+            reason = self._gone()
+            if reason:
+                self.client.kill()
+                self._end(JobState.FAILED, reason)
+        for event in self.client.poll() if self.state is JobState.RUNNING else ():
+            if event.get("id") == self._request and self.state is JobState.RUNNING:
+                getattr(self, f"_on_{event['event']}", lambda _: None)(event)
+        return self.state is JobState.RUNNING
+
+    def cancel(self) -> None:
+        """Stop at once: the worker and all it started are killed, the scene stays as it is."""
+        if self.state is JobState.RUNNING:
+            self.client.kill()
+            self._end(JobState.CANCELLED, "Cancelled; nothing was changed.")
+
+    @property
+    def _input(self) -> Path:
+        return self._folder / "t2w.nrrd"
+
+    def _send(self) -> None:
+        self.stage, self.fraction = "Starting", 0.0
+        psa = review.psa(self.volume)
+        self._request = self.client.send(
+            "segment", image=str(self._input), folder=str(self._folder), device=self.device, psa_ng_ml=psa
+        )
+
+    def _on_device(self, event: dict[str, Any]) -> None:
+        self._ran_on = event["device"]
+
+    def _on_progress(self, event: dict[str, Any]) -> None:
+        self.stage, self.fraction = event["stage"], event["fraction"]
+
+    def _on_failed(self, event: dict[str, Any]) -> None:
+        if not (event["kind"] in GPU_TROUBLE and self._again_on_cpu()):
+            # The worker knows the volume by the name of a temporary file.
+            sentence = event["sentence"].replace(str(self._input), self._name)
+            self._end(JobState.FAILED, f"{sentence} {event['remedy']}".strip())
+
+    def _on_died(self, event: dict[str, Any]) -> None:
+        self._ran_on = event.get("device") or self._ran_on
+        if not self._again_on_cpu():
+            self._end(JobState.FAILED, f"{event['sentence']} {event['remedy']} Nothing in the scene was changed.")
+
+    def _again_on_cpu(self) -> bool:
+        """Run once more on the CPU if it was a GPU that failed."""
+        if self._ran_on not in ON_GPU:
+            return False
+        self.message = "The GPU failed, so the CPU did the work."
+        self.device, self._ran_on = "cpu", None
+        self._send()
+        return True
+
+    def _on_done(self, event: dict[str, Any]) -> None:
+        labelmap, uncertainty = (sitk.ReadImage(event[key]) for key in ("labelmap", "uncertainty"))
+        report = event["report"]
+        report["input"]["name"] = self._name
+        if self.segmentation is not None and not self._output_is_as_before():
+            self.segmentation = None
+            self.message = "The segmentation was edited meanwhile, so the result went into a new one."
+        if self.segmentation is None:
+            self.segmentation = create_segmentation(self.volume)
+        else:
+            prepare(self.segmentation, self.volume)
+        review.keep_ai_result(self.segmentation, labelmap, report)
+        set_uncertainty(self.segmentation, uncertainty)
+        self.stage, self.fraction = "Done", 1.0
+        self._end(JobState.DONE, self.message)
+
+    def _end(self, state: JobState, message: str) -> None:
+        self.state, self.message = state, message
+        self._clear_up()
+
+    def _clear_up(self) -> None:
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _gone(self) -> str | None:
+        """Why the result would have nowhere to go, or not belong where it went; None if all is as it was."""
+        scene = mrml_scene()
+        if not scene.IsNodePresent(self.volume):
+            return f"{self._name} was removed while it was being segmented. Nothing was changed."
+        if self.segmentation is not None and not scene.IsNodePresent(self.segmentation):
+            return "The output segmentation was removed meanwhile. Segment again to make a new one."
+        if self._state_of_volume() != self._volume_before:
+            return f"{self._name} was changed while it was being segmented. Segment it again."
+        return None
+
+    def _state_of_volume(self) -> tuple[Any, ...]:
+        image = self.volume.GetImageData()
+        # A time of modification belongs to one object only, so another image shows too.
+        return image.GetMTime() if image else 0, ijk_to_ras(self.volume).tobytes()
+
+    def _state_of_output(self) -> str | None:
+        """The fingerprint of the zones in the output; None where there are none."""
+        if self.segmentation is None:
+            return None
+        try:
+            labels = zones(self.segmentation)
+        except InputError:  # never used for zones: there is nothing to lose
+            return None
+        return fingerprint(labels) if np.any(sitk.GetArrayViewFromImage(labels)) else None
+
+    def _output_is_as_before(self) -> bool:
+        return self._state_of_output() in (None, self._output_before)

@@ -1,0 +1,89 @@
+"""What is shown with the contours: where the AI was unsure, the surfaces in 3D, and the slices worth a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import SimpleITK as sitk
+import slicer
+import vtk
+
+from ProSegSlicerLib.scene import mrml_scene
+from ProSegSlicerLib.segments import SURFACE, input_volume, zones
+from ProSegSlicerLib.volumes import add_volume, set_image, slice_centre
+
+UNCERTAINTY_ROLE = "ProSegSlicer.Uncertainty"  # from a segmentation to its uncertainty volume
+FOREGROUND = "ProSegSlicer.ForegroundBefore"  # of a slice view's composite node: what the overlay took the place of
+HEAT = "vtkMRMLColorTableNodeIron"  # black over red to white
+LEAST_SHOWN = 40  # percent; less is what the rim of every contour has, and would hide the image
+OPACITY = 0.45
+
+
+def uncertainty_volume(segmentation: Any) -> Any | None:
+    """The volume with the AI's uncertainty, or None."""
+    return segmentation.GetNodeReference(UNCERTAINTY_ROLE)
+
+
+def set_uncertainty(segmentation: Any, image: sitk.Image) -> Any:
+    """Keep where the AI was unsure: ``image`` in percent, on the grid of the segmentation's volume."""
+    node = uncertainty_volume(segmentation)
+    if node is None:
+        volume = input_volume(segmentation)
+        node = add_volume(image, f"{volume.GetName() if volume else segmentation.GetName()} uncertainty")
+        segmentation.SetNodeReferenceID(UNCERTAINTY_ROLE, node.GetID())
+        display = node.GetDisplayNode()
+        display.SetAndObserveColorNodeID(HEAT)
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(0, 100)
+        display.SetApplyThreshold(True)
+        display.SetThreshold(LEAST_SHOWN, 100)
+    else:
+        set_image(node, image)
+    node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
+    return node
+
+
+def show_uncertainty(segmentation: Any, shown: bool) -> None:
+    """Lay the uncertainty over the image in all slice views, or bring back what was there before."""
+    node = uncertainty_volume(segmentation)
+    if node is None:
+        return
+    for composite in _nodes("vtkMRMLSliceCompositeNode"):
+        is_ours = composite.GetForegroundVolumeID() == node.GetID()
+        if shown and not is_ours:
+            composite.SetAttribute(FOREGROUND, composite.GetForegroundVolumeID() or "")
+            composite.SetForegroundVolumeID(node.GetID())
+            composite.SetForegroundOpacity(OPACITY)
+        elif not shown and is_ours:
+            before = composite.GetAttribute(FOREGROUND)
+            composite.SetForegroundVolumeID(before if before and mrml_scene().GetNodeByID(before) else None)
+            composite.SetAttribute(FOREGROUND, None)
+
+
+def show_3d(segmentation: Any, shown: bool) -> None:
+    """Show the zones' surfaces in the 3D views, or hide them."""
+    if shown and not segmentation.GetSegmentation().ContainsRepresentation(SURFACE):
+        segmentation.CreateClosedSurfaceRepresentation()
+    display = segmentation.GetDisplayNode()
+    if display:
+        display.SetVisibility3D(shown)
+
+
+def jump_to_slice(segmentation: Any, index: int) -> None:
+    """Move all slice views to the gland's middle in a slice, counted along the input's slice axis."""
+    here = slice_centre(zones(segmentation), index)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(mrml_scene(), *to_world(segmentation, here))
+
+
+def to_world(node: Any, ras: tuple[float, float, float]) -> tuple[float, float, float]:
+    """A position in a node's own frame as one in the world, RAS, mm."""
+    transform = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, transform)
+    return tuple(transform.TransformPoint(ras))
+
+
+def _nodes(class_name: str) -> Iterator[Any]:
+    scene = mrml_scene()
+    for number in range(scene.GetNumberOfNodesByClass(class_name)):
+        yield scene.GetNthNodeByClass(number, class_name)

@@ -1,0 +1,198 @@
+"""What a radiologist does to a result, kept with the segmentation node and so with the scene.
+
+The AI's own contours and report stay with the node as attributes, compressed, whatever is edited later: contours can be
+restored and compared. A sign-off holds the fingerprint of the labels signed; whoever asks compares it with the labels
+as they are, so that an edit withdraws the sign-off even when nobody watched it happen.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+
+from proseg import review as core
+from proseg.errors import InputError
+from proseg.flags import QualityFlag, Severity
+from proseg.labels import ZONES
+from proseg.measurements import Measurements, measure
+from proseg.result import Findings, Provenance
+from proseg.review import Comparison, Review, ReviewStatus
+from ProSegSlicerLib.segments import input_volume, set_zones, zones
+from ProSegSlicerLib.volumes import to_sitk
+
+AI_LABELS, AI_REPORT, REVIEW = "ProSegSlicer.AILabels", "ProSegSlicer.AIReport", "ProSegSlicer.Review"
+PSA = "ProSegSlicer.PSA"  # of a volume: it belongs to the patient
+STATUS_TAG, REVIEWER_TAG, TIME_TAG = "ProSegSlicer.Review", "ProSegSlicer.ReviewedBy", "ProSegSlicer.ReviewedAt"
+
+
+def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, Any]) -> None:
+    """Put the AI's contours and report into the segmentation; an earlier sign-off goes with the contours it was for.
+
+    Args:
+        segmentation: prepared for the labelmap's volume.
+        labelmap: what the AI drew, on the grid of the volume.
+        report: as ``proseg.report.report`` gives it.
+    """
+    provenance = Provenance(**report["provenance"])
+    set_zones(segmentation, labelmap, provenance)
+    segmentation.SetAttribute(AI_LABELS, _packed(sitk.GetArrayViewFromImage(labelmap)))
+    segmentation.SetAttribute(AI_REPORT, json.dumps(report, ensure_ascii=False))
+    segmentation.SetAttribute(REVIEW, None)
+    for key in ("model", "version", "sha256", "device"):
+        segmentation.SetAttribute(f"ProSegSlicer.{key}", report["provenance"][key])
+    refresh_tags(segmentation)
+
+
+def ai_report(segmentation: Any) -> dict[str, Any] | None:
+    """The AI's report, or None if the contours are not the AI's."""
+    text = segmentation.GetAttribute(AI_REPORT)
+    return json.loads(text) if text else None
+
+
+def ai_labelmap(segmentation: Any) -> sitk.Image | None:
+    """What the AI drew, on the grid the segmentation has now; None if it drew nothing here or on another grid."""
+    packed = segmentation.GetAttribute(AI_LABELS)
+    labels = _unpacked(packed) if packed else None
+    if labels is None:
+        return None
+    grid = zones(segmentation)
+    if labels.shape != grid.GetSize()[::-1]:
+        return None
+    labelmap = sitk.GetImageFromArray(labels)
+    labelmap.CopyInformation(grid)
+    return labelmap
+
+
+def edited(segmentation: Any) -> bool:
+    """Whether anything would be lost if the AI's result took the place of the contours as they are."""
+    ai, current = ai_labelmap(segmentation), zones(segmentation)
+    if ai is None:
+        return bool(np.any(sitk.GetArrayViewFromImage(current)))
+    return not np.array_equal(sitk.GetArrayViewFromImage(ai), sitk.GetArrayViewFromImage(current))
+
+
+def comparison(segmentation: Any) -> Comparison | None:
+    """How far the contours are from what the AI drew; None if it drew nothing here."""
+    ai = ai_labelmap(segmentation)
+    return None if ai is None else core.compare(ai, zones(segmentation))
+
+
+def restore_ai(segmentation: Any) -> None:
+    """Bring the AI's contours back.
+
+    Raises:
+        InputError: there are none.
+    """
+    ai, report = ai_labelmap(segmentation), ai_report(segmentation)
+    if ai is None or report is None:
+        raise InputError(f"{segmentation.GetName()} holds no AI result for its grid.", "Segment its volume again.")
+    set_zones(segmentation, ai, Provenance(**report["provenance"]))
+    refresh_tags(segmentation)
+
+
+def sign_off(segmentation: Any, reviewer: str) -> Review:
+    """Mark the contours as they are now as reviewed.
+
+    Raises:
+        InputError: no reviewer is named.
+    """
+    review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), datetime.now().astimezone())
+    segmentation.SetAttribute(REVIEW, json.dumps(review.to_dict(), ensure_ascii=False))
+    refresh_tags(segmentation)
+    return review
+
+
+def review(segmentation: Any) -> tuple[ReviewStatus, Review | None]:
+    """Whether the contours as they are now are signed off, and the sign-off, valid or withdrawn."""
+    text = segmentation.GetAttribute(REVIEW)
+    signed = Review.from_dict(json.loads(text)) if text else None
+    if signed is None:
+        return ReviewStatus.UNREVIEWED, None
+    return core.status(signed, core.fingerprint(zones(segmentation))), signed
+
+
+def refresh_tags(segmentation: Any) -> None:
+    """Write the review status into the segments' tags, which Slicer's own ``.seg.nrrd`` files keep."""
+    status, signed = review(segmentation)
+    tags = {
+        STATUS_TAG: status.value,
+        REVIEWER_TAG: signed.reviewer if signed else "",
+        TIME_TAG: signed.reviewed_at if signed else "",
+    }
+    for zone in ZONES:
+        segment = segmentation.GetSegmentation().GetSegment(zone.short)
+        for key, value in tags.items() if segment else ():
+            if _tag(segment, key) != (value := value.replace("|", "/").replace("\n", " ")):
+                segment.SetTag(key, value)
+
+
+def psa(volume: Any) -> float | None:
+    """Serum PSA of a volume's patient in ng/mL, if it was entered."""
+    text = volume.GetAttribute(PSA)
+    return float(text) if text else None
+
+
+def set_psa(volume: Any, value: float | None) -> None:
+    """Note the serum PSA of a volume's patient, ng/mL; None takes it back."""
+    volume.SetAttribute(PSA, None if value is None else repr(float(value)))
+
+
+def measurements(segmentation: Any) -> Measurements:
+    """Measurements of the contours as they are now, mL and mm of the volume's own frame, with its patient's PSA."""
+    volume = input_volume(segmentation)
+    return measure(zones(segmentation), psa(volume) if volume else None)
+
+
+def findings(segmentation: Any) -> Findings:
+    """Everything that a report tells: contours and measurements as they are now, the AI's confidence and flags.
+
+    Where no AI drew here there are neither, and the measurements are those of contours drawn by hand.
+    """
+    volume, current, report = input_volume(segmentation), zones(segmentation), ai_report(segmentation) or {}
+    return Findings(
+        image=to_sitk(volume) if volume else current,
+        labelmap=current,
+        slice_confidence={int(index): value for index, value in report.get("slice_confidence", {}).items()},
+        measurements=measurements(segmentation),
+        flags=flags(segmentation),
+        notes=tuple(report.get("notes", ())),
+        provenance=Provenance(**report["provenance"]) if report else None,
+    )
+
+
+def flags(segmentation: Any) -> tuple[QualityFlag, ...]:
+    """What the AI asked a reviewer to look at; none if the contours are not the AI's."""
+    report = ai_report(segmentation)
+    return tuple(
+        QualityFlag(flag["code"], Severity(flag["severity"]), flag["sentence"], tuple(flag["slices"]))
+        for flag in (report["flags"] if report else ())
+    )
+
+
+def _tag(segment: Any, key: str) -> str | None:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(key, value) else None
+
+
+def _packed(labels: np.ndarray) -> str:
+    """Labels (K, J, I) as text: size, then compressed voxels; an XML attribute can hold it."""
+    size = "x".join(str(count) for count in labels.shape)
+    return f"{size}:{base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), 6)).decode()}"
+
+
+def _unpacked(text: str) -> np.ndarray | None:
+    """The inverse of ``_packed``; None for text that somebody else wrote."""
+    try:
+        size, _, content = text.partition(":")
+        values = zlib.decompress(base64.b64decode(content, validate=True))
+        return np.frombuffer(values, np.uint8).reshape([int(count) for count in size.split("x")])
+    except (ValueError, binascii.Error, zlib.error):
+        return None

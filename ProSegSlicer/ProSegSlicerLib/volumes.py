@@ -1,0 +1,118 @@
+"""Volume nodes and SimpleITK images: the same voxels, RAS there and LPS here.
+
+A volume may hang under a parent transform. Everything is computed in the volume's own frame, the one its header gives
+to the patient; a segmentation made from it hangs under the same transform, linear or not, and so follows it exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import slicer.util
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from proseg.checks import MIN_SLICES
+from proseg.geometry import SUPERIOR_AXES, orientation_code
+from ProSegSlicerLib.scene import add_node
+
+_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS to LPS and back
+
+
+def refusal(volume: Any) -> str | None:
+    """Why a volume node cannot be segmented whatever its content, one sentence, or None."""
+    image = volume.GetImageData()
+    if image is None or image.GetPointData().GetScalars() is None:
+        return f"{volume.GetName()} has no voxels: load its image first."
+    if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+        return f"{volume.GetName()} is a label map: choose the T2-weighted image."
+    if image.GetNumberOfScalarComponents() > 1:
+        return f"{volume.GetName()} has several values per voxel (colour or vectors): choose a greyscale image."
+    if min(image.GetDimensions()) < MIN_SLICES:
+        return f"{volume.GetName()} is not a 3D volume: choose one with {MIN_SLICES} slices or more."
+    return None
+
+
+def to_sitk(volume: Any) -> sitk.Image:
+    """The voxels of a volume node and their geometry (LPS, mm), in the volume's own frame; a copy."""
+    return _to_sitk(volume.GetImageData(), ijk_to_ras(volume))
+
+
+def labelmap_to_sitk(labelmap: Any) -> sitk.Image:
+    """The same for a ``vtkOrientedImageData``, whose extent must start at 0."""
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    return _to_sitk(labelmap, slicer.util.arrayFromVTKMatrix(matrix))
+
+
+def from_sitk(image: sitk.Image) -> Any:
+    """An image as ``vtkOrientedImageData``; a copy."""
+    oriented = slicer.vtkOrientedImageData()
+    oriented.SetDimensions(image.GetSize())
+    values = sitk.GetArrayViewFromImage(image)
+    oriented.GetPointData().SetScalars(numpy_to_vtk(values.ravel(), deep=True))
+    oriented.SetImageToWorldMatrix(slicer.util.vtkMatrixFromArray(matrix_of(image)))
+    return oriented
+
+
+def add_volume(image: sitk.Image, name: str, class_name: str = "vtkMRMLScalarVolumeNode") -> Any:
+    """A new volume node with the voxels of an image, and a display node."""
+    volume = add_node(class_name, name)
+    set_image(volume, image)
+    volume.CreateDefaultDisplayNodes()
+    return volume
+
+
+def set_image(volume: Any, image: sitk.Image) -> None:
+    """Give a volume node the voxels and the geometry of an image."""
+    oriented = from_sitk(image)
+    plain = vtk.vtkImageData()  # a volume node keeps its geometry itself
+    plain.SetDimensions(oriented.GetDimensions())
+    plain.GetPointData().SetScalars(oriented.GetPointData().GetScalars())
+    volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(matrix_of(image)))
+    volume.SetAndObserveImageData(plain)
+
+
+def ijk_to_ras(volume: Any) -> np.ndarray:
+    """The 4 x 4 matrix from voxel indices (i, j, k) to RAS, mm, in the volume's own frame."""
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def matrix_of(image: sitk.Image) -> np.ndarray:
+    """The 4 x 4 matrix from voxel indices (i, j, k) of a SimpleITK image to RAS, mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    return _FLIP @ matrix
+
+
+def slice_centre(labelmap: sitk.Image, index: int) -> tuple[float, float, float]:
+    """RAS position, mm, of the labels' middle in a slice counted along the input's slice axis.
+
+    In a slice without labels it is the middle of all labels' box, and without any label that of the slice.
+    """
+    axis = next(a for a, letter in enumerate(orientation_code(labelmap)) if letter in SUPERIOR_AXES)
+    labels = np.moveaxis(sitk.GetArrayViewFromImage(labelmap), 2 - axis, 0)
+    here = np.argwhere(labels[index]) if 0 <= index < len(labels) else np.empty((0, 2))
+    if not len(here):
+        here = np.argwhere(labels.any(axis=0))
+    middle = (here.min(axis=0) + here.max(axis=0)) / 2 if len(here) else (np.array(labels.shape[1:]) - 1) / 2
+    ijk = np.insert(middle[::-1].astype(float), axis, index)
+    right, anterior, superior = (matrix_of(labelmap) @ [*ijk, 1])[:3]
+    return float(right), float(anterior), float(superior)
+
+
+def _to_sitk(image_data: Any, matrix: np.ndarray) -> sitk.Image:
+    size = image_data.GetDimensions()
+    image = sitk.GetImageFromArray(vtk_to_numpy(image_data.GetPointData().GetScalars()).reshape(size[::-1]))
+    lps = _FLIP @ matrix
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
+    image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
+    return image

@@ -1,0 +1,95 @@
+"""What the tests of the Slicer side share: an empty scene, and a volume with a result in it, on slicer-core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+if not hasattr(slicer, "vtkMRMLSegmentationNode"):
+    pytest.skip("the installed package 'slicer' is not 3D Slicer's: install slicer-core", allow_module_level=True)
+
+
+@pytest.fixture
+def scene() -> Iterator[Any]:
+    """The MRML scene, empty before and after."""
+    from ProSegSlicerLib.scene import mrml_scene
+
+    mrml_scene().Clear()
+    yield mrml_scene()
+    mrml_scene().Clear()
+
+
+@pytest.fixture
+def volume(scene: Any) -> Any:
+    """A small oblique T2W-like volume in the scene."""
+    from Testing.made_results import make_result
+
+    from ProSegSlicerLib.volumes import add_volume
+
+    return add_volume(make_result().image, "T2W")
+
+
+@pytest.fixture
+def result() -> Any:
+    """A result for ``volume``, made without any network."""
+    from Testing.made_results import make_result
+
+    return make_result()
+
+
+@pytest.fixture
+def segmentation(volume: Any, result: Any) -> Any:
+    """A segmentation of ``volume`` with the AI's result in it."""
+    from proseg.report import report
+    from ProSegSlicerLib.review import keep_ai_result
+    from ProSegSlicerLib.segments import create_segmentation
+
+    node = create_segmentation(volume)
+    keep_ai_result(node, result.labelmap, report(result, "T2W.nii.gz"))
+    return node
+
+
+def paint(segmentation: Any, index_kji: tuple[Any, ...], label: int) -> None:
+    """Edit contours as a reader would: give some voxels of the input's grid another label."""
+    from ProSegSlicerLib.segments import set_zones, zones
+
+    labels = sitk.GetArrayFromImage(zones(segmentation))
+    labels[index_kji] = label
+    edited = sitk.GetImageFromArray(labels.astype(np.uint8))
+    edited.CopyInformation(zones(segmentation))
+    set_zones(segmentation, edited)
+
+
+@pytest.fixture
+def stage(scene: Any) -> Iterator[Any]:
+    """The stand-ins for Slicer's application and Qt, taken away again afterwards."""
+    pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed")
+    from Testing.slicer import standins
+
+    with standins.installed() as installed:
+        yield installed
+
+
+@pytest.fixture
+def case(stage: Any) -> Iterator[Any]:
+    """The panel, opened, with a worker that says what the test has it say."""
+    from Testing.slicer.standins.panel_case import PanelCase, SaidClient
+
+    opened = PanelCase(SaidClient())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def real_case(stage: Any) -> Iterator[Any]:
+    """The panel, opened, with the real worker."""
+    from Testing.slicer.standins.panel_case import PanelCase
+
+    opened = PanelCase(None)
+    yield opened
+    opened.close()
