@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from Testing import cmake_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "ProSegSlicer"
@@ -32,19 +34,10 @@ def python_files() -> list[Path]:
     return [path for path in repository_files() if path.suffix == ".py"]
 
 
-def cmake_list(name: str) -> list[str]:
-    """The entries of `set(name …)` in the module's CMakeLists.txt."""
-    text = (MODULE / "CMakeLists.txt").read_text()
-    found = re.search(rf"^set\({name}\n(.*?)^ *\)", text, re.DOTALL | re.MULTILINE)
-    assert found, f"no set({name} …) in ProSegSlicer/CMakeLists.txt"
-    return found[1].split()
-
-
-def files_below(folder: str, pattern: str) -> list[str]:
-    found = (MODULE / folder).rglob(pattern)
-    return sorted(
-        path.relative_to(MODULE).as_posix() for path in found if path.is_file() and "__pycache__" not in path.parts
-    )
+def extension_metadata() -> dict[str, str]:
+    """The ``EXTENSION_`` lines of the CMakeLists.txt at the root, read as Slicer's tools read them, without CMake."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"$\n]*)"\)$', text, re.MULTILINE))
 
 
 def imported_packages(path: Path) -> set[str]:
@@ -65,12 +58,17 @@ def the_only_command(script: str) -> str:
     return lines[0]
 
 
-def test_slicer_installs_every_python_file() -> None:
-    assert cmake_list("MODULE_PYTHON_SCRIPTS") == files_below("proseg", "*.py")
+@pytest.mark.parametrize("name", cmake_lists.ROOMS)
+def test_slicer_installs_every_python_file_and_resource(name: str) -> None:
+    listed = cmake_lists.listed(name, cmake_lists.CMAKE_FILE.read_text(encoding="utf-8"))
+    assert listed == cmake_lists.there(name), "run: python ProSegSlicer/Testing/cmake_lists.py"
 
 
-def test_slicer_installs_every_resource() -> None:
-    assert cmake_list("MODULE_PYTHON_RESOURCES") == files_below("Resources", "*")
+def test_the_lists_are_brought_up_to_date_and_nothing_else_is_changed() -> None:
+    text = cmake_lists.CMAKE_FILE.read_text(encoding="utf-8")
+    stale = text.replace("  proseg/errors.py\n", "").replace("  proseg/cli.py\n", "  proseg/gone.py\n")
+    assert stale != text
+    assert cmake_lists.refreshed(stale) == cmake_lists.refreshed(text) == text
 
 
 def test_the_core_imports_only_its_run_time_dependencies() -> None:
@@ -78,11 +76,32 @@ def test_the_core_imports_only_its_run_time_dependencies() -> None:
     assert {name: packages for name, packages in strays.items() if packages} == {}
 
 
-@pytest.mark.parametrize(("package", "stranger"), [("training", "benchmarks"), ("ProSegSlicer/proseg", "training")])
+@pytest.mark.parametrize(
+    ("package", "stranger"),
+    [
+        ("training", "benchmarks"),
+        ("ProSegSlicer/proseg", "training"),
+        *(("ProSegSlicer/ProSegSlicerLib", stranger) for stranger in ("torch", "monai", "training", "Testing")),
+        ("ProSegSlicer/Scripts", "torch"),
+    ],
+)
 def test_imports_point_one_way(package: str, stranger: str) -> None:
     files = list((ROOT / package).rglob("*.py"))
     assert files
     assert [path.name for path in files if stranger in imported_packages(path)] == []
+
+
+def test_qt_stays_in_the_files_named_for_it() -> None:
+    files = [path for path in (MODULE / "ProSegSlicerLib").rglob("*.py") if not path.name.startswith("qt_")]
+    assert files
+    assert {path.name for path in files if imported_packages(path) & {"qt", "ctk", "PySide6", "PythonQt"}} == set()
+
+
+def test_the_scripts_are_ascii() -> None:
+    """Slicer opens what ``--python-script`` names in the system's own encoding."""
+    scripts = list((MODULE / "Scripts").glob("*.py"))
+    assert scripts
+    assert all(path.read_bytes().isascii() for path in scripts)
 
 
 def test_the_versions_agree() -> None:
@@ -127,11 +146,41 @@ def test_the_readme_names_the_licence_file() -> None:
 
 
 def test_the_extension_metadata_is_literal() -> None:
-    """Slicer's tools read these lines with a pattern, not with CMake."""
-    text = (ROOT / "CMakeLists.txt").read_text()
-    assert re.findall(r'^set\(EXTENSION_(\w+) "[^"$\n]*"\)$', text, re.MULTILINE) == [
+    assert list(extension_metadata()) == [
         *("HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS")
     ]
+
+
+def test_the_pictures_in_the_metadata_are_files_of_the_repository() -> None:
+    metadata = extension_metadata()
+    repository = metadata["HOMEPAGE"].removeprefix("https://github.com/")
+    urls = [metadata["ICONURL"], *metadata["SCREENSHOTURLS"].split()]
+    assert len(urls) >= 2
+    for url in urls:
+        before, path = url.split("/main/")
+        assert before == f"https://raw.githubusercontent.com/{repository}"
+        assert ROOT / path in repository_files()
+
+
+def test_the_catalog_entry_fits_the_metadata() -> None:
+    """Keys and values as Slicer's catalog-entry schema 1.0.1 wants them; names as the Extensions Index does."""
+    metadata = extension_metadata()
+    (path,) = (ROOT / "docs" / "catalog").glob("*.json")
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    assert entry.pop("$schema").endswith("/slicer-extension-catalog-entry-schema-v1.0.1.json#")
+    assert entry.pop("tier") in (1, 3, 5)
+    assert entry == {
+        "build_dependencies": metadata["DEPENDS"].split(),
+        "build_subdirectory": ".",
+        "category": metadata["CATEGORY"],
+        "scm_revision": "main",
+        "scm_url": f"{metadata['HOMEPAGE']}.git",
+    }
+    assert metadata["HOMEPAGE"].rpartition("/")[2].startswith("Slicer")
+    assert not path.stem.startswith("Slicer")
+    project = re.search(r"^project\((\w+)\)$", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert project
+    assert project[1] == path.stem
 
 
 def test_the_icon_is_the_same_for_extension_and_module() -> None:
