@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import slicer
+import vtk
 
 # Outside Slicer: made in this order, since colours must be there before volumes and terminologies before segments.
 OUTSIDE = {
@@ -59,11 +62,23 @@ def _outside() -> tuple[Any, Any, dict[str, Any]]:
     scene, application = slicer.vtkMRMLScene(), slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
     logics = {}
-    for name, class_name in OUTSIDE.items():
-        logics[name] = module = getattr(slicer, class_name)()
-        module.SetMRMLApplicationLogic(application)
-        module.SetMRMLScene(scene)
-        application.SetModuleLogic(name, module)
-        if name == "Colors":
-            module.AddDefaultColorNodes()
+    with _quiet():  # slicer-core comes without the terminologies that Slicer loads at this point, and complains
+        for name, class_name in OUTSIDE.items():
+            logics[name] = module = getattr(slicer, class_name)()
+            module.SetMRMLApplicationLogic(application)
+            module.SetMRMLScene(scene)
+            application.SetModuleLogic(name, module)
+            if name == "Colors":
+                module.AddDefaultColorNodes()
     return scene, application, logics
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without VTK's warnings and errors on stderr."""
+    shown = vtk.vtkObject.GetGlobalWarningDisplay()
+    vtk.vtkObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        vtk.vtkObject.SetGlobalWarningDisplay(shown)

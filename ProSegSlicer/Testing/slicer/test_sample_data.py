@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from ProSegSlicerLib import sample_data
+from ProSegSlicerLib.volumes import refusal, to_sitk
+
+
+def test_the_example_is_an_image_that_can_be_segmented(scene: Any) -> None:
+    from proseg.checks import check_t2w
+
+    volume = sample_data.load_phantom()
+    assert refusal(volume) is None
+    assert check_t2w(to_sitk(volume)).flags == ()
+    assert volume.GetDisplayNode() is not None
+
+
+def test_another_seed_is_another_examination(scene: Any) -> None:
+    one, other = (sitk.GetArrayFromImage(to_sitk(sample_data.load_phantom(seed))) for seed in (0, 1))
+    assert one.shape != other.shape or not np.array_equal(one, other)
+
+
+def test_the_entry_is_offered_and_loads_the_example(monkeypatch: pytest.MonkeyPatch, scene: Any) -> None:
+    offered: list[dict[str, Any]] = []
+    logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **entry: offered.append(entry))
+    module = types.ModuleType("SampleData")
+    module.SampleDataLogic = logic
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    sample_data.register()
+    (entry,) = offered
+    assert (entry["category"], entry["sampleName"]) == (sample_data.CATEGORY, sample_data.NAME)
+    (volume,) = entry["customDownloader"](None)
+    assert scene.IsNodePresent(volume)
+
+
+def test_without_the_sample_data_module_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "SampleData", None)
+    sample_data.register()
