@@ -100,13 +100,11 @@ class WorkerClient:
     def poll(self) -> list[Event]:
         """What has happened since the last call, in order; empty if nothing has. Never waits."""
         found, self._stillborn = self._stillborn, []
-        while True:
-            try:
-                process, event = self._events.get_nowait()
-            except queue.Empty:
-                return found
+        for _ in range(self._events.qsize()):  # what comes meanwhile waits for the next call
+            process, event = self._events.get_nowait()
             if not process.unwanted:
                 found.append(process.take(event))
+        return found
 
     def kill(self) -> None:
         """End the process and all its children now; what it was doing is lost, and nothing more is heard of it."""

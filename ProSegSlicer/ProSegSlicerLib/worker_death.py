@@ -15,7 +15,7 @@ _USE_CPU = "Set the device to CPU and try again."
 
 _CRASHES = {"SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"}
 _WINDOWS_NO_MEMORY = (0xC0000017, 0xC000012D)  # STATUS_NO_MEMORY, STATUS_COMMITMENT_LIMIT
-_WINDOWS_FAULTS = range(0xC0000000, 0x100000000)  # NTSTATUS errors
+_WINDOWS_FAULT = 0xC0000000  # from here on: NTSTATUS errors
 # PythonSlicer starts Python as its child and ends with code 1 and these words, whatever Python was ended by.
 _LAUNCHER = re.compile(r"exit abnormally", re.IGNORECASE)
 _NO_MEMORY = re.compile(r"out of memory|bad_alloc|MemoryError|allocate memory", re.IGNORECASE)
@@ -38,7 +38,7 @@ def explain(code: int | None, ready: bool, device: str | None, tail: Sequence[st
         return "The segmentation process ran out of memory.", _CLOSE
     if name == "SIGKILL":
         return "The system ended the segmentation process, most likely because memory ran out.", _CLOSE
-    if name in _CRASHES or code in _WINDOWS_FAULTS:
+    if name in _CRASHES or (code is not None and code >= _WINDOWS_FAULT):
         on_gpu = device in GPUS
         where = " while computing on the GPU" if on_gpu else ""
         return f"The segmentation process crashed ({name or f'{code:#x}'}){where}.", _USE_CPU if on_gpu else _AGAIN

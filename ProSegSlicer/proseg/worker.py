@@ -65,6 +65,7 @@ KINDS: dict[type[ProSegError], tuple[str, str | None]] = {
 
 def main() -> NoReturn:
     """Serve requests until the caller closes stdin or dies."""
+    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the caller's terminal: the caller decides
     faulthandler.enable()
     # Before torch reads it. Threads that spin while they wait make a run several times slower where other programs want
@@ -85,7 +86,7 @@ def main() -> NoReturn:
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, lines), daemon=True).start()
     if os.name == "posix":
-        threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
     worker = Worker(tell)
     while True:
         worker.handle(lines.get())
