@@ -10,7 +10,6 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 
 from proseg.cases import Found, find_cases
 from proseg.errors import InputError, OutputError, ProSegError, brief
+from ProSegSlicerLib.temporary import private_folder
 
 UNFORESEEN, UNUSABLE, INTERRUPTED = 1, 2, 130
 TABLE = "results.csv"
@@ -186,9 +186,9 @@ class Batch:
             return BEFORE, BEFORE
         began, stamp, before = time.perf_counter(), case.stamp(), self.table[case.id]
         try:
-            with tempfile.TemporaryDirectory(prefix="prosegslicer-", ignore_cleanup_errors=True) as folder:
-                answer, note = self._ask(case, Path(folder))
-                made = _through_the_scene(case.id, answer, targets, Path(folder))
+            with private_folder() as folder:
+                answer, note = self._ask(case, folder)
+                made = _through_the_scene(case.id, answer, targets, folder)
                 seconds = round(time.perf_counter() - began, 3)
                 row = {"status": DONE, "seconds": seconds, "sentence": note, STAMP: stamp}
                 self._publish(case, row | report_row(answer["report"]), made)

@@ -13,7 +13,6 @@ import importlib
 import io
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -22,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 
 from proseg.errors import ProSegError
+from ProSegSlicerLib.temporary import private_folder
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
 SIZE = "about 200 MB, or about 3 GB with support for an NVIDIA GPU"
@@ -170,8 +170,8 @@ def _constraints() -> Iterator[Path]:
         and "+" not in distribution.version
     }
     before = os.environ.get("PIP_CONSTRAINT")
-    with tempfile.TemporaryDirectory(prefix="prosegslicer-") as folder:
-        path = Path(folder) / "constraints.txt"
+    with private_folder() as folder:
+        path = folder / "constraints.txt"
         path.write_text("\n".join(sorted(pins)) + "\n", encoding="utf-8")
         os.environ["PIP_CONSTRAINT"] = " ".join(filter(None, (before, path.as_uri())))
         try:

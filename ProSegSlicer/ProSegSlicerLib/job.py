@@ -7,7 +7,6 @@ overwritten: contours that were drawn or changed while the run was under way sta
 from __future__ import annotations
 
 import shutil
-import tempfile
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ProSegSlicerLib import review
 from ProSegSlicerLib.overlay import set_uncertainty
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import create_segmentation, prepare, zones
+from ProSegSlicerLib.temporary import make_folder
 from ProSegSlicerLib.volumes import ijk_to_ras, refusal, to_sitk
 from ProSegSlicerLib.worker_client import WorkerClient
 
@@ -72,7 +72,7 @@ class Job:
             raise InputError(reason)
         self._volume_before = self._state_of_volume()
         self._output_before = self._state_of_output()
-        self._folder = Path(tempfile.mkdtemp(prefix="prosegslicer-"))  # readable by this user alone
+        self._folder = make_folder()
         try:
             sitk.WriteImage(to_sitk(self.volume), str(self._input))
             self._send()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from ProSegSlicerLib import sample_data
 from ProSegSlicerLib.volumes import refusal, to_sitk
 
