@@ -7,6 +7,7 @@ overwritten: contours that were drawn or changed while the run was under way sta
 from __future__ import annotations
 
 import shutil
+import time
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Job:
         stage, fraction: what is being done, in words, and how much of the whole is done, 0..1.
         message: what the user should know: why it failed and what to do next, or what was done differently; or empty.
         segmentation: where the result is, once done; a new node if the one given was edited meanwhile.
+        seconds: how long the run took, from ``start`` to its end.
 
     Args:
         client: the worker, kept warm between runs by the caller.
@@ -56,6 +58,7 @@ class Job:
     def __init__(self, client: WorkerClient, volume: Any, segmentation: Any = None, device: str = "auto") -> None:
         self.client, self.volume, self.segmentation, self.device = client, volume, segmentation, device
         self.state, self.stage, self.fraction, self.message = JobState.RUNNING, "Preparing", 0.0, ""
+        self.seconds, self._began = 0.0, 0.0
         self._ran_on: str | None = None
         self._request: int | None = None
         self._folder: Path | None = None
@@ -70,6 +73,7 @@ class Job:
         reason = refusal(self.volume)
         if reason:
             raise InputError(reason)
+        self._began = time.monotonic()
         self._volume_before = self._state_of_volume()
         self._output_before = self._state_of_output()
         self._folder = make_folder()
@@ -152,7 +156,7 @@ class Job:
         self._end(JobState.DONE, self.message)
 
     def _end(self, state: JobState, message: str) -> None:
-        self.state, self.message = state, message
+        self.state, self.message, self.seconds = state, message, time.monotonic() - self._began
         self._clear_up()
 
     def _clear_up(self) -> None:

@@ -32,6 +32,7 @@ def set_uncertainty(segmentation: Any, image: sitk.Image) -> Any:
         volume = input_volume(segmentation)
         node = add_volume(image, f"{volume.GetName() if volume else segmentation.GetName()} uncertainty")
         segmentation.SetNodeReferenceID(UNCERTAINTY_ROLE, node.GetID())
+        node.SetHideFromEditors(True)  # it is no image to segment: no selector shall offer it
         display = node.GetDisplayNode()
         display.SetAndObserveColorNodeID(HEAT)
         display.AutoWindowLevelOff()

@@ -88,6 +88,17 @@ def test_a_result_comes_into_the_scene(client: FakeClient, volume: Any, result: 
     assert review.ai_report(job.segmentation)["input"]["name"] == "T2W"  # not that of a temporary file
 
 
+def test_a_run_knows_how_long_it_took(client: FakeClient, volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ProSegSlicerLib import job as module
+
+    times = iter([100.0, 102.5])
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
+    job = started(client, volume)
+    client.say_done()
+    job.poll()
+    assert job.seconds == 2.5
+
+
 def test_the_worker_is_given_the_volume_as_it_is_in_its_own_frame(client: FakeClient, volume: Any, result: Any) -> None:
     review.set_psa(volume, 7.0)
     started(client, volume, device="cpu")

@@ -32,6 +32,7 @@ def test_the_uncertainty_lies_on_the_images_grid(segmentation: Any, uncertainty:
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(back), sitk.GetArrayViewFromImage(uncertainty))
     np.testing.assert_allclose(back.GetDirection(), uncertainty.GetDirection(), atol=1e-9)
     assert node.GetDisplayNode().GetColorNode().GetName()
+    assert node.GetHideFromEditors()
 
 
 def test_a_second_run_renews_the_same_volume(segmentation: Any, uncertainty: sitk.Image) -> None:

@@ -1,0 +1,85 @@
+"""The panel's export: formats to tick, a folder, and what was written."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import ctk
+import qt
+from slicer.i18n import tr as _
+
+from proseg.errors import ProSegError
+from ProSegSlicerLib import exports
+from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_questions import Asks
+
+
+class ExportPart:
+    """Fills the section "Export".
+
+    Args:
+        ui: the panel's widgets by name.
+        questions: who is asked before files are replaced.
+    """
+
+    def __init__(self, ui: Any, questions: Asks) -> None:
+        self.ui, self.questions = ui, questions
+        self.segmentation: Any = None
+        self.boxes: dict[str, Any] = {}
+        for ending, label in exports.FORMATS.items():
+            box = qt.QCheckBox(f"{label} – {ending}")
+            box.toolTip = _("Write a {ending} file.").format(ending=ending)
+            box.checked = True
+            box.connect("toggled(bool)", lambda: self._update())
+            ui.formatsWidget.layout().addWidget(box)
+            self.boxes[ending] = box
+        ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs
+        ui.folderEdit.connect("currentPathChanged(QString)", lambda: self._update())
+        ui.exportButton.connect("clicked(bool)", lambda: self.export())
+        self.show(None)
+
+    def show(self, segmentation: Any) -> None:
+        """Offer a segmentation for export; None for none."""
+        if segmentation is not self.segmentation or segmentation is None:
+            say(self.ui.exportedLabel, self.ui.exportedIcon, "", Tone.PLAIN)
+        self.segmentation = segmentation
+        self._update()
+
+    def export(self) -> None:
+        """Write the files that are ticked; all of them, or none."""
+        folder, endings = Path(self.ui.folderEdit.currentPath), self._endings()
+        names = [exports.file_name(self.segmentation.GetName()) + ending for ending in endings]
+        there = [name for name in names if (folder / name).exists()]
+        if there and not self.questions.overwrite(there):
+            return
+        try:
+            written = exports.export_all(self.segmentation, folder, endings)
+        except ProSegError as error:
+            return self._said(str(error), Tone.ERROR)
+        except Exception as error:  # a fault of ours: the user still needs a sentence, the log the rest
+            logging.exception("ProSegSlicer could not export")
+            return self._said(_("Nothing was exported: {error}").format(error=error), Tone.ERROR)
+        self.ui.folderEdit.addCurrentPathToHistory()
+        files = ", ".join(path.name for path in written)
+        self._said(_("Wrote {files} to {folder}.").format(files=files, folder=folder), Tone.GOOD)
+
+    def _endings(self) -> list[str]:
+        return [ending for ending, box in self.boxes.items() if box.checked]
+
+    def _update(self) -> None:
+        missing = [
+            sentence
+            for sentence, is_there in (
+                (_("There is no segmentation to export yet."), self.segmentation is not None),
+                (_("Tick at least one format."), self._endings()),
+                (_("Choose the folder to write to."), self.ui.folderEdit.currentPath),
+            )
+            if not is_there
+        ]
+        self.ui.exportButton.enabled = not missing
+        self.ui.exportButton.toolTip = "\n".join(missing) or _("Write the ticked files; all of them, or none.")
+
+    def _said(self, text: str, tone: Tone) -> None:
+        say(self.ui.exportedLabel, self.ui.exportedIcon, text, tone)

@@ -1,0 +1,226 @@
+"""The panel's one button: what it needs, its run and its progress, Cancel, and what there is to say afterwards."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from proseg.errors import InputError, ProSegError
+from proseg.review import ReviewStatus
+from ProSegSlicerLib import dependencies, review
+from ProSegSlicerLib.job import Job, JobState
+from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_questions import Asks, Rerun
+
+POLL_MS = 50
+
+
+class Phase(Enum):
+    """What the button is for."""
+
+    IDLE = "idle"
+    INSTALLING = "installing"
+    RUNNING = "running"
+
+
+class StartsJobs(Protocol):
+    """The part of the module's logic that a run needs."""
+
+    def missing(self, volume: Any, segmentation: Any) -> list[str]:
+        """What has to be there before the volume can be segmented into the segmentation, a sentence each."""
+
+    def start(self, volume: Any, segmentation: Any, device: str) -> Job:
+        """A job that is under way."""
+
+    def log_tail(self) -> str:
+        """The last that the worker said."""
+
+
+class RunPart:
+    """The button, the progress bar and the message below them.
+
+    Args:
+        ui: the panel's widgets by name.
+        logic: starts jobs.
+        questions: who is asked before something is installed or replaced.
+        finished: called with a job that is done.
+    """
+
+    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, finished: Callable[[Job], None]) -> None:
+        self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
+        self.phase, self.job = Phase.IDLE, None
+        self.volume: Any = None
+        self.segmentation: Any = None
+        self.device = "auto"
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", lambda: self._look())
+        ui.segmentButton.connect("clicked(bool)", lambda: self.click())
+        ui.detailsButton.connect("toggled(bool)", lambda shown: ui.detailsText.setVisible(shown))
+        self.tell("")
+        self.update()
+
+    def aim(self, volume: Any, segmentation: Any, device: str) -> None:
+        """Say what the next click segments, into what (None: a new segmentation), and on which device."""
+        if volume is not self.volume and self.phase is Phase.IDLE:
+            self.tell("")  # it was about another volume
+        self.volume, self.segmentation, self.device = volume, segmentation, device
+        self.update()
+
+    def click(self) -> None:
+        """Segment; or cancel, while it runs."""
+        if self.phase is Phase.RUNNING:
+            self.cancel()
+        elif self.phase is Phase.IDLE and self._is_ready():
+            self.tell("")
+            with _Guard(self):
+                # Asked twice: Slicer goes on while packages are installed, and the scene may be another one then.
+                if self._has_packages() and self._is_ready() and (target := self._target()) is not Rerun.CANCEL:
+                    self._start(target)
+
+    def cancel(self) -> None:
+        """Stop the run, if there is one; its worker is killed."""
+        if self.phase is Phase.RUNNING:
+            self.job.cancel()
+            self._look()
+
+    def tell(self, text: str, tone: Tone = Tone.INFO, details: str = "", why: str = "") -> None:
+        """Say something below the button, with the end of a log to open and a reason to hover over; "" says nothing."""
+        ui = self.ui
+        say(ui.messageLabel, ui.messageIcon, text, tone)
+        ui.messageLabel.toolTip = why or _("What happened, and what to do next.")
+        ui.messageWidget.setVisible(bool(text))
+        ui.detailsText.setPlainText(details)
+        ui.detailsButton.setVisible(bool(details))
+        ui.detailsButton.checked = False
+        ui.detailsText.setVisible(False)
+
+    def update(self) -> None:
+        """Bring the button and the progress bar up to date."""
+        button, bar = self.ui.segmentButton, self.ui.progressBar
+        missing = self.logic.missing(self.volume, self.segmentation) if self.phase is Phase.IDLE else []
+        if self.phase is Phase.RUNNING:
+            button.text = _("Cancel")
+            button.toolTip = _("Stop now. Nothing in the scene is changed.")
+            bar.value = round(100 * self.job.fraction)
+            bar.format = f"{self.job.stage} (%p%)"
+        else:
+            button.text = _("Segment Prostate")
+            button.toolTip = "\n".join(missing) or _("Draw the peripheral zone and the central gland.")
+        if self.phase is Phase.INSTALLING:
+            button.toolTip = _("PyTorch is being installed; this takes a few minutes.")
+        button.enabled = self.phase is not Phase.INSTALLING and not missing
+        bar.setVisible(self.phase is Phase.RUNNING)
+
+    def _is_ready(self) -> bool:
+        return not self.logic.missing(self.volume, self.segmentation)
+
+    def _has_packages(self) -> bool:
+        """Whether all packages are there, now or after asking and installing."""
+        need = dependencies.needed()
+        if need is None:
+            return True
+        if not self.questions.install(need.sentence):
+            self.tell(_("Nothing was installed. PyTorch is needed: click Segment Prostate to be asked again."))
+            return False
+        self.phase = Phase.INSTALLING
+        self.tell(_("Installing PyTorch; this takes a few minutes."))
+        self.update()
+        slicer.app.processEvents()  # pip holds the main thread: show this before
+        try:
+            dependencies.install(need)
+        except ProSegError as error:
+            self.tell(str(error), Tone.ERROR, getattr(error, "log", ""))
+            return False
+        finally:
+            self.phase = Phase.IDLE
+        self.tell("")
+        return True
+
+    def _target(self) -> Any:
+        """The segmentation to write to, or None for a new one, after asking where somebody's work would be lost."""
+        why = _work_in(self.segmentation) if self.segmentation is not None else ""
+        if not why:
+            return self.segmentation
+        answer = self.questions.rerun(self.segmentation.GetName(), why)
+        return {Rerun.REPLACE: self.segmentation, Rerun.KEEP: None, Rerun.CANCEL: Rerun.CANCEL}[answer]
+
+    def _start(self, target: Any) -> None:
+        self.job = self.logic.start(self.volume, target, self.device)
+        self.phase = Phase.RUNNING
+        self._timer.start()
+
+    def _look(self) -> None:
+        """See how the job is doing: at each tick of the timer."""
+        with _Guard(self):
+            if self.job.poll():
+                return
+            self._end()
+            if self.job.state is JobState.DONE:
+                self.finished(self.job)
+                self.tell(*_how_it_went(self.job))
+            elif self.job.state is JobState.CANCELLED:
+                self.tell(self.job.message)
+            else:
+                self.tell(self.job.message, Tone.ERROR, self.logic.log_tail())
+
+    def _end(self) -> None:
+        self._timer.stop()
+        self.phase = Phase.IDLE
+
+
+class _Guard:
+    """Whatever goes wrong becomes a message, the button is ready again, and the panel is up to date."""
+
+    def __init__(self, run: RunPart) -> None:
+        self.run = run
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> bool:
+        if isinstance(error, ProSegError):
+            self.run.tell(str(error), Tone.ERROR)
+        elif isinstance(error, Exception):
+            logging.error("ProSegSlicer failed", exc_info=(kind, error, trace))
+            text = _("Something unforeseen went wrong: {error}. Try again; if it stays, report it with the details.")
+            details = "\n".join([*traceback.format_exception(kind, error, trace), self.run.logic.log_tail()])
+            self.run.tell(text.format(error=error), Tone.ERROR, details)
+        if error is not None and self.run.phase is Phase.RUNNING:
+            self.run.job.cancel()
+            self.run._end()
+        self.run.update()
+        return isinstance(error, Exception)
+
+
+def _work_in(segmentation: Any) -> str:
+    """What somebody did to the contours, a sentence; empty if segmenting again loses nothing."""
+    try:
+        if review.review(segmentation)[0] is ReviewStatus.REVIEWED:
+            return _("The contours are signed off.")
+        if review.edited(segmentation):
+            compared = review.comparison(segmentation)
+            return compared.sentence() if compared else _("It holds contours that are not the AI's.")
+    except InputError:  # it never held zones
+        pass
+    return ""
+
+
+def _how_it_went(job: Job) -> tuple[str, Tone, str, str]:
+    """What ``tell`` says: how long the run took and on what, whatever else the job has to say, why on that device."""
+    provenance = review.ai_report(job.segmentation)["provenance"]
+    device = {"cpu": _("the CPU"), "cuda": _("the GPU"), "mps": _("the GPU")}.get(provenance["device"])
+    text = _("{message} Segmented “{name}” on {device} in {seconds:.1f} s.").format(
+        message=job.message,
+        name=job.volume.GetName(),
+        device=device or provenance["device"],
+        seconds=job.seconds,
+    )
+    return text.strip(), Tone.WARNING if job.message else Tone.GOOD, "", provenance["device_reason"]

@@ -1,0 +1,110 @@
+"""Stand-ins for ``slicer.app`` and ``slicer.modules``, over the scene and the logics of slicer-core."""
+
+# The names are Slicer's and Qt's.
+# ruff: noqa: N802, N815
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6 import QtWidgets
+
+from ProSegSlicerLib import scene as scenes
+
+
+class Emitter:
+    """An object with a few signals that tests can send."""
+
+    SIGNALS: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.receivers: dict[str, list[Callable[..., Any]]] = {signature: [] for signature in self.SIGNALS}
+
+    def connect(self, signature: str, receiver: Callable[..., Any]) -> bool:
+        """Call the receiver when the signal is sent."""
+        self.receivers[signature].append(receiver)
+        return True
+
+    def disconnect(self, signature: str, receiver: Callable[..., Any]) -> bool:
+        """Call it no longer."""
+        self.receivers[signature].remove(receiver)
+        return True
+
+    def send(self, signature: str, *values: Any) -> None:
+        """Send a signal: for tests."""
+        for receiver in list(self.receivers[signature]):
+            receiver(*values)
+
+
+class ModuleManager(Emitter):
+    """``slicer.app.moduleManager()``."""
+
+    SIGNALS = ("moduleAboutToBeUnloaded(QString)",)
+
+
+class Application(Emitter):
+    """``slicer.app``, as far as the panel uses it."""
+
+    SIGNALS = ("startupCompleted()", "aboutToQuit()")
+    applicationName = "Slicer"
+
+    def __init__(self, logics: dict[str, Any]) -> None:
+        super().__init__()
+        self._logics, self._manager, self.testing = logics, ModuleManager(), False
+
+    def applicationLogic(self) -> Application:
+        """The colour logic is all that is asked of it."""
+        return self
+
+    def GetColorLogic(self) -> Any:
+        """The logic of the colours."""
+        return self._logics["Colors"]
+
+    def moduleManager(self) -> ModuleManager:
+        """The module manager."""
+        return self._manager
+
+    def testingEnabled(self) -> bool:
+        """Whether dialogs must not wait for anybody."""
+        return self.testing
+
+    def processEvents(self) -> None:
+        """Let Qt work off what is waiting."""
+        QtWidgets.QApplication.processEvents()
+
+    def clipboard(self) -> Any:
+        """The clipboard."""
+        return QtWidgets.QApplication.clipboard()
+
+    def topLevelWidgets(self) -> list[Any]:
+        """There is no main window, as under ``--no-main-window``."""
+        return []
+
+
+class Module:
+    """One of ``slicer.modules``."""
+
+    def __init__(self, logic: Any = None, path: str = "") -> None:
+        self._logic, self.path, self.parent = logic, path, None
+
+    def logic(self) -> Any:
+        """The module's logic."""
+        return self._logic
+
+    def widgetRepresentation(self) -> Any:
+        """What the module's panel fills."""
+        return self.parent
+
+
+class Modules:
+    """``slicer.modules``: those of slicer-core by their names, and those that a test adds."""
+
+    def __init__(self, logics: dict[str, Any]) -> None:
+        for name, logic in logics.items():
+            setattr(self, name.lower(), Module(logic))
+
+
+def logics() -> dict[str, Any]:
+    """The logics of slicer-core on the tests' scene, by module."""
+    return {name: scenes._outside()[2][name] for name in scenes.OUTSIDE}
