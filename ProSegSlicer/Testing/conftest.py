@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 # Before numpy, torch or ITK are imported, which read these once; the programs that tests start inherit them.
 for variable in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
     os.environ.setdefault(variable, "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve whatever else runs
 
 import pytest  # noqa: E402
 
