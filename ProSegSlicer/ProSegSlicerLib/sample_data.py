@@ -20,8 +20,14 @@ def register() -> None:
         import SampleData
     except ImportError:
         return
+    # The empty address and file name are never used, but the module cannot do without them.
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=CATEGORY, sampleName=NAME, nodeNames=TITLE, customDownloader=lambda _source: [load_phantom()]
+        category=CATEGORY,
+        sampleName=NAME,
+        uris="",
+        fileNames="",
+        nodeNames=TITLE,
+        customDownloader=lambda _source: [load_phantom()],
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import vtk
+
 from proseg.segnrrd import ZONE_CONTEXT
 from ProSegSlicerLib.scene import logic
 
@@ -12,7 +14,12 @@ TERMS = Path(__file__).resolve().parents[1] / "Resources" / "Terminologies" / "P
 
 def load_terminology() -> bool:
     """Load the zones' terminology, once; whether it is there now."""
-    terminologies = logic("Terminologies")
-    if not terminologies.IsTerminologyContextLoaded(ZONE_CONTEXT):
-        terminologies.LoadTerminologyFromFile(str(TERMS))
-    return terminologies.IsTerminologyContextLoaded(ZONE_CONTEXT)
+    if not _is_loaded():
+        logic("Terminologies").LoadTerminologyFromFile(str(TERMS))
+    return _is_loaded()
+
+
+def _is_loaded() -> bool:
+    names = vtk.vtkStringArray()
+    logic("Terminologies").GetLoadedTerminologyNames(names)
+    return ZONE_CONTEXT in map(names.GetValue, range(names.GetNumberOfValues()))

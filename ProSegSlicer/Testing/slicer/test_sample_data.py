@@ -35,6 +35,8 @@ def test_the_entry_is_offered_and_loads_the_example(monkeypatch: pytest.MonkeyPa
     sample_data.register()
     (entry,) = offered
     assert (entry["category"], entry["sampleName"]) == (sample_data.CATEGORY, sample_data.NAME)
+    # Slicer walks through these side by side, and fails at start-up where one is missing.
+    assert all(isinstance(entry[name], str) for name in ("uris", "fileNames", "nodeNames"))
     (volume,) = entry["customDownloader"](None)
     assert scene.IsNodePresent(volume)
 
