@@ -3,6 +3,8 @@
 
 TORCH := 2.13.0
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+# What Qt needs of a Debian system; the panel's tests run it without a screen.
+QT_LIBRARIES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libx11-6
 PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 BIN := .venv/bin
@@ -68,4 +70,11 @@ clean: ## remove .venv, caches and build output
 
 .venv/.dev: .venv/.runtime
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	@if ! $(BIN)/python -c "import PySide6.QtWidgets" 2>/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        set -x; apt-get update --quiet && apt-get install --quiet --yes $(QT_LIBRARIES); \
+	    else \
+	        echo "The panel's tests need system libraries of Qt. Debian: sudo apt-get install $(QT_LIBRARIES)" >&2; \
+	    fi; \
+	fi
 	@touch $@

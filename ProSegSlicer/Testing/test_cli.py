@@ -70,6 +70,14 @@ def test_all_outputs_of_one_run_appear(t2w, tmp_path, capsys):
         assert min(picture.size) > 400
 
 
+def test_the_report_can_be_a_page(t2w, tmp_path):
+    page = tmp_path / "report.HTML"
+    assert cli.main(["segment", str(t2w), "-o", str(tmp_path / "zones.nii.gz"), "--report", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "Not reviewed." in text
+
+
 @pytest.mark.parametrize("ending", [".nii", ".nrrd", ".mha", ".seg.nrrd"])
 def test_the_ending_says_the_format(t2w, tmp_path, ending):
     out = tmp_path / f"new folder/zones{ending}"

@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="labelmap (0 background, 1 PZ, 2 CG) by its ending: .nii.gz .nii .nrrd .mha, or .seg.nrrd for Slicer",
     )
-    segment.add_argument("--report", metavar="FILE.json", type=Path, help="measurements, flags and provenance")
+    segment.add_argument(
+        "--report", metavar="FILE", type=Path, help="measurements, flags and provenance: .json, or .html with pictures"
+    )
     segment.add_argument("--preview", metavar="FILE.png", type=Path, help="picture of the contours")
     segment.add_argument("--uncertainty", metavar="FILE", type=Path, help="uncertainty of each voxel, 0 to 1, an image")
     segment.add_argument("--psa", metavar="NG_ML", type=float, help="serum PSA in ng/mL, for the PSA density")
@@ -100,7 +102,7 @@ def _segment(options: argparse.Namespace) -> int:
     outputs: list[Path] = []
     for path, endings in (
         (options.output, None),
-        (options.report, (".json",)),
+        (options.report, (".json", ".html")),
         (options.preview, (".png",)),
         (options.uncertainty, IMAGE_ENDINGS),
     ):
@@ -131,7 +133,11 @@ def _write(result: SegmentationResult, options: argparse.Namespace, source: Path
         write_result(result, options.output, outputs)
         if options.uncertainty:
             write_image(result.uncertainty_image(), options.uncertainty, outputs)
-        if options.report:
+        if options.report and options.report.suffix.lower() == ".html":
+            from proseg.page import write_page
+
+            write_page(result, source, options.report, outputs)
+        elif options.report:
             from proseg.report import report, to_json
 
             write_text(to_json(report(result, source)), options.report, outputs)
