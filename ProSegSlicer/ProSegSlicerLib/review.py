@@ -25,7 +25,7 @@ from proseg.labels import ZONES
 from proseg.measurements import Measurements, measure
 from proseg.result import Findings, Provenance
 from proseg.review import Comparison, Review, ReviewStatus
-from ProSegSlicerLib.segments import input_volume, set_zones, zones
+from ProSegSlicerLib.segments import input_volume, on_grid, set_zones, zones
 from ProSegSlicerLib.volumes import to_sitk
 
 AI_LABELS, AI_REPORT, REVIEW = "ProSegSlicer.AILabels", "ProSegSlicer.AIReport", "ProSegSlicer.Review"
@@ -61,14 +61,7 @@ def ai_labelmap(segmentation: Any) -> sitk.Image | None:
     """What the AI drew, on the grid the segmentation has now; None if it drew nothing here or on another grid."""
     packed = segmentation.GetAttribute(AI_LABELS)
     labels = _unpacked(packed) if packed else None
-    if labels is None:
-        return None
-    grid = zones(segmentation)
-    if labels.shape != grid.GetSize()[::-1]:
-        return None
-    labelmap = sitk.GetImageFromArray(labels)
-    labelmap.CopyInformation(grid)
-    return labelmap
+    return None if labels is None else on_grid(segmentation, labels)
 
 
 def edited(segmentation: Any) -> bool:

@@ -18,7 +18,7 @@ from proseg.labels import ZONES
 from proseg.result import Provenance
 from proseg.segnrrd import segment_tags, terminology
 from ProSegSlicerLib.scene import add_node, logic, mrml_scene
-from ProSegSlicerLib.volumes import labelmap_to_sitk, set_image
+from ProSegSlicerLib.volumes import image_to_ras, labelmap_to_sitk, set_image, to_image
 
 INPUT_ROLE = "ProSegSlicer.Input"  # from a segmentation to the volume it was made from
 SURFACE = "Closed surface"
@@ -108,23 +108,37 @@ def zones(segmentation: Any) -> sitk.Image:
     Raises:
         InputError: the segmentation has lost its grid.
     """
+    grid = _grid(segmentation)
+    present, labels, merged = vtk.vtkStringArray(), vtk.vtkIntArray(), slicer.vtkOrientedImageData()
+    for zone in _zones_of(segmentation):
+        present.InsertNextValue(zone.short)
+        labels.InsertNextValue(zone.label)
+    if not present.GetNumberOfValues():  # an empty list would mean all segments
+        return on_grid(segmentation, np.zeros(grid.GetDimensions()[::-1], np.uint8))
+    extent = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    segmentation.GenerateMergedLabelmapForAllSegments(merged, extent, grid, present, labels)
+    return sitk.Cast(labelmap_to_sitk(merged), sitk.sitkUInt8)
+
+
+def on_grid(segmentation: Any, labels: np.ndarray) -> sitk.Image | None:
+    """Labels (K, J, I) as an image on the segmentation's grid; None if they are of another size.
+
+    Raises:
+        InputError: the segmentation has lost its grid.
+    """
+    grid = _grid(segmentation)
+    return to_image(labels, image_to_ras(grid)) if labels.shape == grid.GetDimensions()[::-1] else None
+
+
+def _grid(segmentation: Any) -> Any:
+    """The grid that contours are drawn on: a ``vtkOrientedImageData`` without voxels."""
     grid = slicer.vtkOrientedImageData()
     geometry = segmentation.GetSegmentation().GetConversionParameter("Reference image geometry")
     if not geometry or not slicer.vtkSegmentationConverter.DeserializeImageGeometry(geometry, grid, False):
         raise InputError(
             f"{segmentation.GetName()} has no reference geometry.", "Select its input volume and segment again."
         )
-    present, labels, merged = vtk.vtkStringArray(), vtk.vtkIntArray(), slicer.vtkOrientedImageData()
-    for zone in _zones_of(segmentation):
-        present.InsertNextValue(zone.short)
-        labels.InsertNextValue(zone.label)
-    if not present.GetNumberOfValues():  # an empty list would mean all segments
-        grid.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
-        grid.GetPointData().GetScalars().Fill(0)
-        return labelmap_to_sitk(grid)
-    extent = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
-    segmentation.GenerateMergedLabelmapForAllSegments(merged, extent, grid, present, labels)
-    return sitk.Cast(labelmap_to_sitk(merged), sitk.sitkUInt8)
+    return grid
 
 
 def _zones_of(segmentation: Any) -> list:

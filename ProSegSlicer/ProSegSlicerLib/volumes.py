@@ -43,9 +43,7 @@ def to_sitk(volume: Any) -> sitk.Image:
 
 def labelmap_to_sitk(labelmap: Any) -> sitk.Image:
     """The same for a ``vtkOrientedImageData``, whose extent must start at 0."""
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(matrix)
-    return _to_sitk(labelmap, slicer.util.arrayFromVTKMatrix(matrix))
+    return _to_sitk(labelmap, image_to_ras(labelmap))
 
 
 def from_sitk(image: sitk.Image) -> Any:
@@ -83,6 +81,13 @@ def ijk_to_ras(volume: Any) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
+def image_to_ras(oriented: Any) -> np.ndarray:
+    """The same of a ``vtkOrientedImageData``, in its own frame."""
+    matrix = vtk.vtkMatrix4x4()
+    oriented.GetImageToWorldMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
 def matrix_of(image: sitk.Image) -> np.ndarray:
     """The 4 x 4 matrix from voxel indices (i, j, k) of a SimpleITK image to RAS, mm."""
     matrix = np.eye(4)
@@ -107,12 +112,17 @@ def slice_centre(labelmap: sitk.Image, index: int) -> tuple[float, float, float]
     return float(right), float(anterior), float(superior)
 
 
-def _to_sitk(image_data: Any, matrix: np.ndarray) -> sitk.Image:
-    size = image_data.GetDimensions()
-    image = sitk.GetImageFromArray(vtk_to_numpy(image_data.GetPointData().GetScalars()).reshape(size[::-1]))
+def to_image(voxels: np.ndarray, matrix: np.ndarray) -> sitk.Image:
+    """Voxels (K, J, I) and the 4 x 4 matrix from their indices (i, j, k) to RAS, mm, as a SimpleITK image; a copy."""
+    image = sitk.GetImageFromArray(voxels)
     lps = _FLIP @ matrix
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetOrigin(lps[:3, 3].tolist())
     image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
     return image
+
+
+def _to_sitk(image_data: Any, matrix: np.ndarray) -> sitk.Image:
+    voxels = vtk_to_numpy(image_data.GetPointData().GetScalars()).reshape(image_data.GetDimensions()[::-1])
+    return to_image(voxels, matrix)
