@@ -1,18 +1,23 @@
-"""Make a weights file of two finished runs.
+"""Make a weights file of finished runs.
 
 ``python -m training.export --segmenter runs/fold0 --locator runs/locator0``
+
+Networks come from the folder of a run, averaged over its steps, or from another weights file. Several segmenters that
+started from one another are averaged into one ("model soup", Wortsman et al., ICML 2022).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from proseg.errors import InputError
 from proseg.network import NetworkConfig, ProSeg
-from proseg.weights import MODEL_FOLDERS, SHIPPED, save_model
+from proseg.weights import MODEL_FOLDERS, SHIPPED, load_model, save_model
 
 
 def averaged_network(run: Path) -> tuple[ProSeg, list[str]]:
@@ -24,17 +29,42 @@ def averaged_network(run: Path) -> tuple[ProSeg, list[str]]:
     return network.eval(), made["learned"]
 
 
+def network_of(source: Path, part: str) -> tuple[ProSeg, list[str]]:
+    """The network of a run, or the ``segmenter`` or ``locator`` of a weights file, and the cases it learned from."""
+    if source.is_dir():
+        return averaged_network(source)
+    return getattr(load_model(source), part), json.loads(source.with_suffix(".json").read_text())["learned"]
+
+
+def soup(networks: Sequence[ProSeg]) -> ProSeg:
+    """The network whose weights are the mean of those of networks of one configuration.
+
+    Raises:
+        InputError: the configurations differ.
+    """
+    first, *others = networks
+    if any(other.config != first.config for other in others):
+        raise InputError("Networks of different configurations cannot be averaged.", "Export them one by one.")
+    states = [network.state_dict() for network in networks]
+    mean = ProSeg(first.config)
+    mean.load_state_dict({key: torch.stack([state[key].float() for state in states]).mean(dim=0) for key in states[0]})
+    return mean.eval()
+
+
 def main() -> None:
     """Write the weights file and the JSON with its checksum."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--segmenter", type=Path, required=True, help="run folder of --task segment")
-    parser.add_argument("--locator", type=Path, required=True, help="run folder of --task locate")
+    parser.add_argument(
+        "--segmenter", type=Path, nargs="+", required=True, help="run folders of --task segment, or weights files"
+    )
+    parser.add_argument("--locator", type=Path, required=True, help="run folder of --task locate, or a weights file")
     parser.add_argument("--out", type=Path, default=MODEL_FOLDERS[0] / SHIPPED)
-    parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--version", default=SHIPPED.removeprefix("proseg-").removesuffix(".pt"))
     options = parser.parse_args()
-    (segmenter, learned), (locator, seen) = (averaged_network(run) for run in (options.segmenter, options.locator))
-    learned = sorted({*learned, *seen})
-    digest = save_model(options.out, segmenter, locator, "ProSeg", options.version, learned)
+    segmenters, known = zip(*(network_of(source, "segmenter") for source in options.segmenter), strict=True)
+    locator, seen = network_of(options.locator, "locator")
+    learned = sorted(set(seen).union(*known))
+    digest = save_model(options.out, soup(segmenters), locator, "ProSeg", options.version, learned)
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.2f} MiB, SHA-256 {digest}")
 
 
