@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from proseg import __version__
 from proseg.errors import InputError, ProSegError
+from proseg.threads import share_processor
 
 if TYPE_CHECKING:
     from proseg.inference import Segmenter
@@ -26,6 +27,7 @@ UNFORESEEN, NEEDS_A_LOOK, INTERRUPTED = 1, 3, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(arguments)
+    share_processor()
     try:
         return options.run(options)
     except ProSegError as error:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from proseg import __version__
 from proseg.errors import DeviceError, InputError, OutputError, ProSegError, WeightsError, brief
+from proseg.threads import share_processor
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -68,9 +69,7 @@ def main() -> NoReturn:
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the caller's terminal: the caller decides
     faulthandler.enable()
-    # Before torch reads it. Threads that spin while they wait make a run several times slower where other programs want
-    # the processor too, and take it from them.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    share_processor()
     nowhere = os.open(os.devnull, os.O_RDONLY)
     requests, replies = os.fdopen(_claim(0, nowhere), "rb"), os.fdopen(_claim(1, 2), "wb")
     sys.stdout = sys.stderr
