@@ -20,7 +20,8 @@ sys.path.insert(0, str(ROOT / "ProSegSlicer"))
 from PIL import Image  # noqa: E402
 from PySide6 import QtCore, QtGui, QtWidgets  # noqa: E402
 from Testing.slicer import standins  # noqa: E402
-from Testing.slicer.standins.panel_case import PanelCase, SaidClient  # noqa: E402
+from Testing.slicer.said_client import SaidClient  # noqa: E402
+from Testing.slicer.standins.panel_case import PanelCase  # noqa: E402
 
 OUT = ROOT / "docs" / "panel"
 WIDTH, COLOURS = 400, 128  # of a picture: pixels, and colours, which keeps the files small

@@ -78,7 +78,8 @@ def stage(scene: Any) -> Iterator[Any]:
 @pytest.fixture
 def case(stage: Any) -> Iterator[Any]:
     """The panel, opened, with a worker that says what the test has it say."""
-    from Testing.slicer.standins.panel_case import PanelCase, SaidClient
+    from Testing.slicer.said_client import SaidClient
+    from Testing.slicer.standins.panel_case import PanelCase
 
     opened = PanelCase(SaidClient())
     yield opened

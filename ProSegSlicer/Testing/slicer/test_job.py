@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import vtk
-from Testing.made_results import make_result
 from Testing.slicer.conftest import paint
+from Testing.slicer.said_client import SaidClient
 from Testing.slicer.test_review import EDIT
 
 from proseg.errors import InputError
 from proseg.labels import PZ
-from proseg.report import report
 from ProSegSlicerLib import review
 from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.overlay import uncertainty_volume
@@ -26,41 +25,9 @@ from ProSegSlicerLib.volumes import add_volume
 from ProSegSlicerLib.worker_client import WorkerClient
 
 
-class FakeClient:
-    """A worker's client that says what it is told to say."""
-
-    def __init__(self) -> None:
-        self.requests: list[dict[str, Any]] = []
-        self.events: list[dict[str, Any]] = []
-        self.killed = False
-
-    def send(self, do: str, **fields: Any) -> int:
-        self.requests.append({"do": do} | fields)
-        return len(self.requests)
-
-    def poll(self) -> list[dict[str, Any]]:
-        events, self.events = self.events, []
-        return events
-
-    def kill(self) -> None:
-        self.killed = True
-
-    def say(self, event: str, **fields: Any) -> None:
-        self.events.append({"id": len(self.requests), "event": event} | fields)
-
-    def say_done(self) -> None:
-        """Write a made result where the request wants it, and say so."""
-        made, folder = make_result(), Path(self.requests[-1]["folder"])
-        files = {"labelmap": folder / "labelmap.nrrd", "uncertainty": folder / "uncertainty.nrrd"}
-        sitk.WriteImage(made.labelmap, str(files["labelmap"]))
-        sitk.WriteImage(sitk.Cast(made.uncertainty_image() * 100, sitk.sitkUInt8), str(files["uncertainty"]))
-        names = {key: str(path) for key, path in files.items()}
-        self.say("done", report=report(made, self.requests[-1]["image"]), **names)
-
-
 @pytest.fixture
-def client() -> FakeClient:
-    return FakeClient()
+def client() -> SaidClient:
+    return SaidClient()
 
 
 def started(client: Any, volume: Any, *args: Any, **options: Any) -> Job:
@@ -73,7 +40,7 @@ def labels(segmentation: Any) -> np.ndarray:
     return sitk.GetArrayFromImage(zones(segmentation))
 
 
-def test_a_result_comes_into_the_scene(client: FakeClient, volume: Any, result: Any) -> None:
+def test_a_result_comes_into_the_scene(client: SaidClient, volume: Any, result: Any) -> None:
     job = started(client, volume)
     client.say("progress", stage="Segmenting", fraction=0.4)
     assert job.poll()
@@ -88,7 +55,7 @@ def test_a_result_comes_into_the_scene(client: FakeClient, volume: Any, result: 
     assert review.ai_report(job.segmentation)["input"]["name"] == "T2W"  # not that of a temporary file
 
 
-def test_a_run_knows_how_long_it_took(client: FakeClient, volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_knows_how_long_it_took(client: SaidClient, volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from ProSegSlicerLib import job as module
 
     times = iter([100.0, 102.5])
@@ -99,7 +66,7 @@ def test_a_run_knows_how_long_it_took(client: FakeClient, volume: Any, monkeypat
     assert job.seconds == 2.5
 
 
-def test_the_worker_is_given_the_volume_as_it_is_in_its_own_frame(client: FakeClient, volume: Any, result: Any) -> None:
+def test_the_worker_is_given_the_volume_as_it_is_in_its_own_frame(client: SaidClient, volume: Any, result: Any) -> None:
     review.set_psa(volume, 7.0)
     started(client, volume, device="cpu")
     (request,) = client.requests
@@ -109,7 +76,7 @@ def test_the_worker_is_given_the_volume_as_it_is_in_its_own_frame(client: FakeCl
     assert (request["do"], request["device"], request["psa_ng_ml"]) == ("segment", "cpu", 7.0)
 
 
-def end_by(how: str, job: Job, client: FakeClient) -> None:
+def end_by(how: str, job: Job, client: SaidClient) -> None:
     if how == "done":
         client.say_done()
     elif how == "failed":
@@ -122,7 +89,7 @@ def end_by(how: str, job: Job, client: FakeClient) -> None:
 
 
 @pytest.mark.parametrize("how", ["done", "failed", "died", "cancelled"])
-def test_no_file_stays_behind(client: FakeClient, volume: Any, how: str) -> None:
+def test_no_file_stays_behind(client: SaidClient, volume: Any, how: str) -> None:
     job = started(client, volume)
     folder = Path(client.requests[0]["folder"])
     assert folder.is_dir()
@@ -132,7 +99,7 @@ def test_no_file_stays_behind(client: FakeClient, volume: Any, how: str) -> None
 
 @pytest.mark.parametrize("how", ["failed", "died", "cancelled"])
 def test_a_run_that_fails_leaves_the_scene_and_its_edits_alone(
-    client: FakeClient, volume: Any, segmentation: Any, scene: Any, how: str
+    client: SaidClient, volume: Any, segmentation: Any, scene: Any, how: str
 ) -> None:
     paint(segmentation, EDIT, PZ)
     before, nodes = labels(segmentation), scene.GetNumberOfNodes()
@@ -144,17 +111,17 @@ def test_a_run_that_fails_leaves_the_scene_and_its_edits_alone(
     assert scene.GetNumberOfNodes() == nodes
 
 
-def test_cancelling_kills_the_worker_and_takes_nothing_in_afterwards(client: FakeClient, volume: Any) -> None:
+def test_cancelling_kills_the_worker_and_takes_nothing_in_afterwards(client: SaidClient, volume: Any) -> None:
     job = started(client, volume)
     client.say_done()
     job.cancel()
-    assert client.killed
+    assert client.kills == 1
     assert not job.poll()
     assert job.state is JobState.CANCELLED
     assert job.segmentation is None
 
 
-def test_the_result_replaces_the_zones_of_the_output(client: FakeClient, volume: Any, segmentation: Any) -> None:
+def test_the_result_replaces_the_zones_of_the_output(client: SaidClient, volume: Any, segmentation: Any) -> None:
     paint(segmentation, EDIT, PZ)
     job = started(client, volume, segmentation)
     client.say_done()
@@ -163,7 +130,7 @@ def test_the_result_replaces_the_zones_of_the_output(client: FakeClient, volume:
     assert not review.edited(segmentation)
 
 
-def test_edits_made_meanwhile_are_not_lost(client: FakeClient, volume: Any, segmentation: Any) -> None:
+def test_edits_made_meanwhile_are_not_lost(client: SaidClient, volume: Any, segmentation: Any) -> None:
     job = started(client, volume, segmentation)
     paint(segmentation, EDIT, PZ)
     edited = labels(segmentation)
@@ -176,7 +143,7 @@ def test_edits_made_meanwhile_are_not_lost(client: FakeClient, volume: Any, segm
 
 
 def test_contours_drawn_meanwhile_into_an_empty_output_are_not_lost(
-    client: FakeClient, volume: Any, result: Any
+    client: SaidClient, volume: Any, result: Any
 ) -> None:
     from ProSegSlicerLib.segments import set_zones
 
@@ -189,7 +156,7 @@ def test_contours_drawn_meanwhile_into_an_empty_output_are_not_lost(
 
 
 def test_a_segmentation_that_was_none_of_ours_takes_the_zones_beside_its_own(
-    client: FakeClient, volume: Any, scene: Any
+    client: SaidClient, volume: Any, scene: Any
 ) -> None:
     import slicer
 
@@ -234,7 +201,7 @@ def move_volume(scene: Any, volume: Any, output: Any) -> None:
     ],
 )
 def test_what_happens_meanwhile_ends_the_run_in_a_sentence(
-    client: FakeClient, volume: Any, segmentation: Any, scene: Any, happening: Callable[..., None], word: str
+    client: SaidClient, volume: Any, segmentation: Any, scene: Any, happening: Callable[..., None], word: str
 ) -> None:
     job = started(client, volume, segmentation)
     happening(scene, volume, segmentation)
@@ -242,10 +209,10 @@ def test_what_happens_meanwhile_ends_the_run_in_a_sentence(
     assert not job.poll()
     assert job.state is JobState.FAILED
     assert word in job.message
-    assert client.killed
+    assert client.kills == 1
 
 
-def test_a_gpu_that_takes_the_worker_with_it_is_followed_by_the_cpu(client: FakeClient, volume: Any) -> None:
+def test_a_gpu_that_takes_the_worker_with_it_is_followed_by_the_cpu(client: SaidClient, volume: Any) -> None:
     job = started(client, volume)
     client.say("device", device="cuda", reason="The GPU works.")
     client.say("died", code=-11, device="cuda", sentence="It crashed.", remedy="Try again.")
@@ -259,7 +226,7 @@ def test_a_gpu_that_takes_the_worker_with_it_is_followed_by_the_cpu(client: Fake
 
 @pytest.mark.parametrize(("kind", "again"), [("gpu", True), ("memory", True), ("input", False), ("weights", False)])
 def test_only_failures_of_the_gpu_are_tried_again_on_the_cpu(
-    client: FakeClient, volume: Any, kind: str, again: bool
+    client: SaidClient, volume: Any, kind: str, again: bool
 ) -> None:
     job = started(client, volume)
     client.say("device", device="cuda", reason="The GPU works.")
@@ -269,7 +236,7 @@ def test_only_failures_of_the_gpu_are_tried_again_on_the_cpu(
         assert job.message == "It failed. Do something."
 
 
-def test_the_cpu_is_not_tried_twice(client: FakeClient, volume: Any) -> None:
+def test_the_cpu_is_not_tried_twice(client: SaidClient, volume: Any) -> None:
     job = started(client, volume)
     for device in ("cuda", "cpu"):
         client.say("device", device=device, reason="")
@@ -279,7 +246,7 @@ def test_the_cpu_is_not_tried_twice(client: FakeClient, volume: Any) -> None:
     assert "It was killed. Close programs." in job.message
 
 
-def test_messages_name_the_volume_not_a_temporary_file(client: FakeClient, volume: Any) -> None:
+def test_messages_name_the_volume_not_a_temporary_file(client: SaidClient, volume: Any) -> None:
     job = started(client, volume)
     image = client.requests[0]["image"]
     client.say("failed", kind="input", sentence=f"{image} looks like CT.", remedy="Choose the axial T2W series.")
@@ -287,14 +254,14 @@ def test_messages_name_the_volume_not_a_temporary_file(client: FakeClient, volum
     assert job.message == "T2W looks like CT. Choose the axial T2W series."
 
 
-def test_a_volume_without_voxels_is_refused_before_anything_starts(client: FakeClient, scene: Any) -> None:
+def test_a_volume_without_voxels_is_refused_before_anything_starts(client: SaidClient, scene: Any) -> None:
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
     with pytest.raises(InputError, match="Empty has no voxels"):
         Job(client, empty).start()
     assert client.requests == []
 
 
-def test_what_an_earlier_run_still_had_to_say_is_passed_over(client: FakeClient, volume: Any) -> None:
+def test_what_an_earlier_run_still_had_to_say_is_passed_over(client: SaidClient, volume: Any) -> None:
     job = started(client, volume)
     client.events.append({"id": 0, "event": "failed", "kind": "input", "sentence": "Old.", "remedy": ""})
     assert job.poll()

@@ -1,0 +1,68 @@
+"""A worker's client that starts no worker: it says what a test has it say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from Testing.made_results import make_result
+
+from proseg.flags import QualityFlag, Severity
+from proseg.report import report
+
+FLAGS = (
+    QualityFlag("touches_border", Severity.INFO, "The gland touches the left edge of the image.", (9,)),
+    QualityFlag("low_confidence_slices", Severity.WARNING, "The contours are uncertain in slices 3 to 5.", (3, 4, 5)),
+    QualityFlag("implausible_volume", Severity.WARNING, "The gland is implausibly small: 4.2 mL."),
+)
+
+
+class SaidClient:
+    """A worker's client that says what a test has it say."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.stderr_tail: list[str] = []
+        self.kills, self.closed = 0, False
+
+    def send(self, do: str, **fields: Any) -> int:
+        """Note a request."""
+        self.requests.append({"do": do} | fields)
+        return len(self.requests)
+
+    def poll(self) -> list[dict[str, Any]]:
+        """What there is to say."""
+        events, self.events = self.events, []
+        return events
+
+    def kill(self) -> None:
+        """Note it."""
+        self.kills += 1
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+    def say(self, event: str, **fields: Any) -> None:
+        """Say something about the last request at the next ``poll``."""
+        self.events.append({"id": len(self.requests), "event": event} | fields)
+
+    def say_progress(self, stage: str, fraction: float) -> None:
+        """How far it is."""
+        self.say("progress", stage=stage, fraction=fraction)
+
+    def say_died(self, sentence: str = "The worker was ended by somebody.", device: str | None = "cpu") -> None:
+        """That it is no more."""
+        self.say("died", device=device, code=-9, sentence=sentence, remedy="Try again.", unanswered=[])
+
+    def say_done(self, flags: Sequence[QualityFlag] = FLAGS) -> None:
+        """That it is done; the result is ``made_results.make_result``'s."""
+        made, folder = make_result(flags=tuple(flags)), Path(self.requests[-1]["folder"])
+        files = {"labelmap": folder / "labelmap.nrrd", "uncertainty": folder / "uncertainty.nrrd"}
+        sitk.WriteImage(made.labelmap, str(files["labelmap"]))
+        sitk.WriteImage(sitk.Cast(made.uncertainty_image() * 100, sitk.sitkUInt8), str(files["uncertainty"]))
+        names = {key: str(path) for key, path in files.items()}
+        self.say("done", report=report(made, self.requests[-1]["image"]), **names)
