@@ -20,6 +20,7 @@ from ProSegSlicerLib import review
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import input_volume, zones
 
+NIFTI_NOTE, NOTE_BYTES = "ITK_FileNotes", 79  # ITK's name for NIfTI's field descrip, and how much it takes
 FORMATS = {
     ".seg.nrrd": "Segmentation for Slicer",
     ".nii.gz": "Labelmap, NIfTI (1 PZ, 2 CG)",
@@ -90,7 +91,7 @@ def _segmentation(segmentation: Any, path: str | os.PathLike[str], outputs: Outp
 
 
 def _labelmap(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    write_image(zones(segmentation), path, outputs)
+    write_image(zones(segmentation), path, outputs, {NIFTI_NOTE: _note(segmentation)})
 
 
 def _json(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
@@ -110,6 +111,13 @@ def _html(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | 
     signed = review.review(segmentation)[1]
     compared = review.comparison(segmentation)
     write_page(review.findings(segmentation), _source(segmentation), path, outputs, review=signed, comparison=compared)
+
+
+def _note(segmentation: Any) -> str:
+    """The review in the little room that a NIfTI header has for text."""
+    status, signed = review.review(segmentation)
+    text = f"ProSegSlicer: {status.value}" + (f", {signed.reviewed_at}, {signed.reviewer}" if signed else "")
+    return text.encode()[:NOTE_BYTES].decode(errors="ignore")
 
 
 def _source(segmentation: Any) -> str:

@@ -34,6 +34,21 @@ def test_the_labelmap_is_the_contours_as_they_are_now(segmentation: Any, result:
     np.testing.assert_allclose(written.GetOrigin(), result.image.GetOrigin(), atol=1e-4)
 
 
+@pytest.mark.parametrize("reviewer", ["Änne Müller", "Ä" * 100])
+def test_the_labelmap_tells_the_review_as_far_as_its_header_has_room(
+    segmentation: Any, tmp_path: Path, reviewer: str
+) -> None:
+    def note() -> str:
+        exports.export(segmentation, tmp_path / "zones.nii.gz")
+        return sitk.ReadImage(str(tmp_path / "zones.nii.gz")).GetMetaData("ITK_FileNotes")
+
+    assert note() == "ProSegSlicer: unreviewed"
+    signed = review.sign_off(segmentation, reviewer)
+    assert note().startswith(f"ProSegSlicer: reviewed, {signed.reviewed_at}, {reviewer[:9]}")
+    paint(segmentation, EDIT, PZ)
+    assert note().startswith("ProSegSlicer: withdrawn, ")
+
+
 def test_the_segmentation_file_has_names_codes_provenance_and_review(
     segmentation: Any, result: Any, tmp_path: Path
 ) -> None:
