@@ -214,7 +214,8 @@ class Batch:
         Raises:
             WorkerError: the worker could not do it, or died of it; the next case gets a new one.
         """
-        from ProSegSlicerLib.job import GPU_TROUBLE, ON_GPU
+        from ProSegSlicerLib.job import CPU_INSTEAD, GPU_TROUBLE
+        from ProSegSlicerLib.worker_death import GPUS
 
         device, note = self.device, ""
         while True:
@@ -224,9 +225,9 @@ class Batch:
             event, ran_on = self._wait(request)
             if event["event"] == "done":
                 return event, note
-            if device == "cpu" or ran_on not in ON_GPU or event.get("kind", "gpu") not in GPU_TROUBLE:
+            if device == "cpu" or ran_on not in GPUS or event.get("kind", "gpu") not in GPU_TROUBLE:
                 raise WorkerError(event["sentence"], event["remedy"])
-            device, note = "cpu", "The GPU failed, so the CPU did the work."
+            device, note = "cpu", CPU_INSTEAD
 
     def _wait(self, request: int) -> tuple[dict[str, Any], str | None]:
         """The event that ends a request, and the device that it ran on last."""
@@ -280,18 +281,13 @@ def _through_the_scene(name: str, answer: dict[str, Any], targets: Sequence[Path
     import SimpleITK as sitk
 
     from ProSegSlicerLib.exports import export
-    from ProSegSlicerLib.overlay import set_uncertainty
-    from ProSegSlicerLib.review import keep_ai_result
+    from ProSegSlicerLib.job import take_in
     from ProSegSlicerLib.scene import mrml_scene
-    from ProSegSlicerLib.segments import create_segmentation
     from ProSegSlicerLib.volumes import add_volume
 
-    image, labelmap, uncertainty = (sitk.ReadImage(answer[key]) for key in ("image", "labelmap", "uncertainty"))
     made = {target: folder / target.name for target in targets}
     try:
-        segmentation = create_segmentation(add_volume(image, name))
-        keep_ai_result(segmentation, labelmap, answer["report"])
-        set_uncertainty(segmentation, uncertainty)
+        segmentation = take_in(answer, add_volume(sitk.ReadImage(answer["image"]), name))
         for file in made.values():
             if file.suffix != SCENE:
                 export(segmentation, file)

@@ -24,8 +24,9 @@ from ProSegSlicerLib.segments import create_segmentation, prepare, zones
 from ProSegSlicerLib.temporary import make_folder
 from ProSegSlicerLib.volumes import ijk_to_ras, refusal, to_sitk
 from ProSegSlicerLib.worker_client import WorkerClient
+from ProSegSlicerLib.worker_death import GPUS
 
-ON_GPU = ("cuda", "mps")
+CPU_INSTEAD = "The GPU failed, so the CPU did the work."
 GPU_TROUBLE = ("gpu", "memory")  # failures that the CPU may be spared
 
 
@@ -36,6 +37,27 @@ class JobState(Enum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+def take_in(done: dict[str, Any], volume: Any, segmentation: Any = None) -> Any:
+    """Bring what the worker found into the scene.
+
+    Args:
+        done: its ``done`` event.
+        volume: the volume node that was segmented.
+        segmentation: where to write; None for a new node.
+
+    Returns:
+        The segmentation node.
+    """
+    labelmap, uncertainty = (sitk.ReadImage(done[key]) for key in ("labelmap", "uncertainty"))
+    if segmentation is None:
+        segmentation = create_segmentation(volume)
+    else:
+        prepare(segmentation, volume)
+    review.keep_ai_result(segmentation, labelmap, done["report"])
+    set_uncertainty(segmentation, uncertainty)
+    return segmentation
 
 
 class Job:
@@ -132,26 +154,19 @@ class Job:
 
     def _again_on_cpu(self) -> bool:
         """Run once more on the CPU if it was a GPU that failed."""
-        if self._ran_on not in ON_GPU:
+        if self._ran_on not in GPUS:
             return False
-        self.message = "The GPU failed, so the CPU did the work."
+        self.message = CPU_INSTEAD
         self.device, self._ran_on = "cpu", None
         self._send()
         return True
 
     def _on_done(self, event: dict[str, Any]) -> None:
-        labelmap, uncertainty = (sitk.ReadImage(event[key]) for key in ("labelmap", "uncertainty"))
-        report = event["report"]
-        report["input"]["name"] = self._name
+        event["report"]["input"]["name"] = self._name
         if self.segmentation is not None and not self._output_is_as_before():
             self.segmentation = None
             self.message = "The segmentation was edited meanwhile, so the result went into a new one."
-        if self.segmentation is None:
-            self.segmentation = create_segmentation(self.volume)
-        else:
-            prepare(self.segmentation, self.volume)
-        review.keep_ai_result(self.segmentation, labelmap, report)
-        set_uncertainty(self.segmentation, uncertainty)
+        self.segmentation = take_in(event, self.volume, self.segmentation)
         self.stage, self.fraction = "Done", 1.0
         self._end(JobState.DONE, self.message)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import SimpleITK as sitk
 import slicer
 import vtk
 
-from ProSegSlicerLib.scene import mrml_scene
+from ProSegSlicerLib.scene import mrml_scene, nodes_of
 from ProSegSlicerLib.segments import SURFACE, input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, set_image, slice_centre
 
@@ -50,7 +49,7 @@ def show_uncertainty(segmentation: Any, shown: bool) -> None:
     node = uncertainty_volume(segmentation)
     if node is None:
         return
-    for composite in _nodes("vtkMRMLSliceCompositeNode"):
+    for composite in nodes_of("vtkMRMLSliceCompositeNode"):
         is_ours = composite.GetForegroundVolumeID() == node.GetID()
         if shown and not is_ours:
             composite.SetAttribute(FOREGROUND, composite.GetForegroundVolumeID() or "")
@@ -82,9 +81,3 @@ def to_world(node: Any, ras: tuple[float, float, float]) -> tuple[float, float, 
     transform = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(node.GetParentTransformNode(), None, transform)
     return tuple(transform.TransformPoint(ras))
-
-
-def _nodes(class_name: str) -> Iterator[Any]:
-    scene = mrml_scene()
-    for number in range(scene.GetNumberOfNodesByClass(class_name)):
-        yield scene.GetNthNodeByClass(number, class_name)

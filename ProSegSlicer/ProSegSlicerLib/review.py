@@ -25,6 +25,7 @@ from proseg.labels import ZONES
 from proseg.measurements import Measurements, measure
 from proseg.result import Findings, Provenance
 from proseg.review import Comparison, Review, ReviewStatus
+from proseg.segnrrd import origin
 from ProSegSlicerLib.segments import input_volume, on_grid, set_zones, zones
 from ProSegSlicerLib.volumes import to_sitk
 
@@ -46,8 +47,8 @@ def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, An
     segmentation.SetAttribute(AI_LABELS, _packed(sitk.GetArrayViewFromImage(labelmap)))
     segmentation.SetAttribute(AI_REPORT, json.dumps(report, ensure_ascii=False))
     segmentation.SetAttribute(REVIEW, None)
-    for key in ("model", "version", "sha256", "device"):
-        segmentation.SetAttribute(f"ProSegSlicer.{key}", report["provenance"][key])
+    for key, value in origin(provenance).items():
+        segmentation.SetAttribute(key, value)
     refresh_tags(segmentation)
 
 

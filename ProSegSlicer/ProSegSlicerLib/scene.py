@@ -27,13 +27,11 @@ def mrml_scene() -> Any:
 
 
 def logic(name: str) -> Any:
-    """A module's logic by the module's name, one of ``OUTSIDE``.
+    """A module's logic by the module's name, one of ``OUTSIDE`` but "Colors".
 
     Raises:
         KeyError: outside Slicer there is no such logic.
     """
-    if name == "Colors":  # Slicer's colour logic belongs to the application, not to the module
-        return application_logic().GetColorLogic() if in_slicer() else _outside()[2][name]
     return getattr(slicer.modules, name.lower()).logic() if in_slicer() else _outside()[2][name]
 
 
@@ -45,6 +43,13 @@ def application_logic() -> Any:
 def in_slicer() -> bool:
     """Whether the Slicer application, or a stand-in for it, is around."""
     return hasattr(slicer, "app") and hasattr(slicer, "modules")
+
+
+def nodes_of(class_name: str) -> list[Any]:
+    """The scene's nodes of a class, oldest first (``slicer.util.getNodesByClass`` knows only Slicer's own scene)."""
+    nodes = mrml_scene().GetNodesByClass(class_name)
+    nodes.UnRegister(None)  # the Python reference holds it
+    return [nodes.GetItemAsObject(number) for number in range(nodes.GetNumberOfItems())]
 
 
 def add_node(class_name: str, name: str, hidden: bool = False) -> Any:

@@ -17,7 +17,7 @@ from proseg.errors import InputError
 from proseg.labels import ZONES
 from proseg.result import Provenance
 from proseg.segnrrd import segment_tags, terminology
-from ProSegSlicerLib.scene import add_node, logic, mrml_scene
+from ProSegSlicerLib.scene import add_node, logic, mrml_scene, nodes_of
 from ProSegSlicerLib.volumes import image_to_ras, labelmap_to_sitk, set_image, to_image
 
 INPUT_ROLE = "ProSegSlicer.Input"  # from a segmentation to the volume it was made from
@@ -64,10 +64,8 @@ def input_volume(segmentation: Any) -> Any | None:
 
 def segmentation_of(volume: Any) -> Any | None:
     """The newest segmentation made from a volume, or None."""
-    nodes = mrml_scene().GetNodesByClass("vtkMRMLSegmentationNode")
-    nodes.UnRegister(None)  # the Python reference holds it
-    made = [node for node in map(nodes.GetItemAsObject, range(nodes.GetNumberOfItems())) if is_zonal(node)]
-    return next((node for node in reversed(made) if input_volume(node) is volume), None)
+    made = filter(is_zonal, reversed(nodes_of("vtkMRMLSegmentationNode")))
+    return next((node for node in made if input_volume(node) is volume), None)
 
 
 def is_zonal(segmentation: Any) -> bool:

@@ -34,7 +34,13 @@ def terminology(zone: Zone) -> str:
 
 def segment_tags(zone: Zone, provenance: Provenance) -> dict[str, str]:
     """The tags of a zone's segment: terminology and which model drew it."""
-    return {"TerminologyEntry": terminology(zone), **_origin(provenance)}
+    return {"TerminologyEntry": terminology(zone), **origin(provenance)}
+
+
+def origin(provenance: Provenance) -> dict[str, str]:
+    """Which model drew it, by the names that the file, its segments and the node in Slicer's scene use."""
+    fields = {"Model": provenance.model, "ModelVersion": provenance.version, "WeightsSHA256": provenance.sha256}
+    return {f"ProSegSlicer.{key}": value.replace("|", "/").replace("\n", " ") for key, value in fields.items()}
 
 
 def header(labelmap: sitk.Image, provenance: Provenance) -> dict[str, str]:
@@ -47,7 +53,7 @@ def header(labelmap: sitk.Image, provenance: Provenance) -> dict[str, str]:
         "Segmentation_ConversionParameters": _reference_geometry(labelmap),
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
-        **_origin(provenance),
+        **origin(provenance),
     }
     for index, zone in enumerate(ZONES):
         tags = segment_tags(zone, provenance)
@@ -68,11 +74,6 @@ def header(labelmap: sitk.Image, provenance: Provenance) -> dict[str, str]:
 
 def _coded(code: Code) -> str:
     return f"{code.scheme}^{code.value}^{code.meaning}"
-
-
-def _origin(provenance: Provenance) -> dict[str, str]:
-    fields = {"Model": provenance.model, "ModelVersion": provenance.version, "WeightsSHA256": provenance.sha256}
-    return {f"ProSegSlicer.{key}": value.replace("|", "/").replace("\n", " ") for key, value in fields.items()}
 
 
 def _extent(labelmap: sitk.Image) -> str:

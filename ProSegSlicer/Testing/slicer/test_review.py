@@ -31,6 +31,11 @@ def test_the_ais_contours_and_report_are_kept_whatever_is_edited(segmentation: A
     assert review.ai_report(segmentation)["measurements"]["gland_ml"] > 0
 
 
+def test_the_node_says_which_model_drew_it(segmentation: Any, result: Any) -> None:
+    assert segmentation.GetAttribute("ProSegSlicer.WeightsSHA256") == result.provenance.sha256
+    assert segmentation.GetAttribute("ProSegSlicer.ModelVersion") == result.provenance.version
+
+
 def test_only_an_edit_counts_as_one(segmentation: Any) -> None:
     assert not review.edited(segmentation)
     paint(segmentation, EDIT, PZ)
