@@ -2,9 +2,9 @@
 
 ``python -m training.train --out runs/fold0 --fold 0 --minutes 120``
 
-Holds out one fold of patients (none with ``--fold -1``), learns from the rest until the minutes of training time are
-spent, and keeps an exponential moving average of the weights, which is what ships. Stop it at any time; the same
-command goes on from the last checkpoint.
+Holds out one fold of patients (none with ``--fold -1``), learns from the rest until the minutes of training time, or
+with ``--budget-crops`` so many crops, are spent, and keeps an exponential moving average of the weights, which is what
+ships. Stop it at any time; the same command goes on from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -113,22 +113,27 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.spent = state["step"], state["spent"]
 
+    def progress(self) -> float:
+        """How much of the budget is spent: of its crops if these are given, else of its minutes."""
+        if self.options.budget_crops:
+            return self.step / self.options.budget_crops
+        return self.spent / (self.options.minutes * 60)
+
     def rate(self, progress: float) -> float:
-        """Warm-up over the first 2 % of the time, then a cosine to a hundredth."""
+        """Warm-up over the first 2 % of the budget, then a cosine to a hundredth."""
         warm = min(1.0, (progress + 1e-4) / 0.02)
         return self.options.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
     def run(self) -> None:
         """Train until the time is spent, with a line of progress a minute and a checkpoint every two."""
-        budget = self.options.minutes * 60
         data = self.make_crops(self.cases, steps=10**6, seed=self.options.seed, start=self.step)
         # Forked workers hang in torch's threads if this process has used them already.
         start = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if self.options.workers else {}
         loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, **start))
         began = said = saved = time.monotonic()
-        while self.spent < budget:
+        while (progress := self.progress()) < 1:
             for group in self.optimiser.param_groups:
-                group["lr"] = self.rate(self.spent / budget)
+                group["lr"] = self.rate(progress)
             crops = [next(loader) for _ in range(self.options.crops)]
             loss = float(np.mean(list(self.threads.map(self.learn, crops))))
             self.step += len(crops)
@@ -142,8 +147,8 @@ class Trainer:
             began = now
             if now - said > 60:
                 said = now
-                spent = f"{self.spent / 60:6.1f} of {self.options.minutes:.0f} min"
-                print(f"{spent}  crop {self.step}  loss {self.recent:.4f}", flush=True)
+                done = f"{self.progress():6.1%}  {self.spent / 60:6.1f} min"
+                print(f"{done}  crop {self.step}  loss {self.recent:.4f}", flush=True)
             if now - saved > CHECKPOINT_SECONDS:
                 saved = now
                 self.save()
@@ -168,6 +173,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--fold", type=int, default=0, help="fold of patients to hold out, -1 for none")
     parser.add_argument("--minutes", type=float, default=120, help="training time, pauses not counted")
+    parser.add_argument("--budget-crops", type=int, help="train for so many crops instead: fair between busy machines")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
     parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
