@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from proseg.devices import DEVICES, Device, choose_device, cpu_after
+from proseg.devices import DEVICES, Device, _vendor, choose_device, cpu_after
 from proseg.errors import DeviceError
 
 
@@ -127,16 +127,43 @@ def test_a_gpu_too_broken_to_tell_its_name_is_not_taken(
         choose_device("cuda")
 
 
-def test_the_cpu_computes_in_bfloat16_only_where_it_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("vendor", "vectors", "tiles", "dtype"),
+    [
+        ("vendor_id : AuthenticAMD", True, False, torch.bfloat16),
+        ("vendor_id : AuthenticAMD", False, False, torch.float32),
+        ("vendor_id : GenuineIntel", True, True, torch.bfloat16),
+        ("vendor_id : GenuineIntel", True, False, torch.float32),
+    ],
+)
+def test_the_cpu_computes_in_bfloat16_only_where_it_is_fast(
+    monkeypatch: pytest.MonkeyPatch, vendor: str, vectors: bool, tiles: bool, dtype: torch.dtype
+) -> None:
+    """Intel's AVX-512 has bfloat16 instructions, but only its tiles are faster with them."""
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    for fast, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda fast=fast: fast)
-        assert choose_device("cpu").dtype is dtype
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: vectors)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles, raising=False)
+    monkeypatch.setattr("proseg.devices._vendor", lambda: vendor)
+    assert choose_device("cpu").dtype is dtype
+
+
+def test_the_processors_maker_is_known_or_asked_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows and macOS have no /proc/cpuinfo."""
+    monkeypatch.setattr("proseg.devices.Path.read_text", lambda _: "processor: 0\nvendor_id : GenuineIntel\n")
+    assert "GenuineIntel" in _vendor()
+    monkeypatch.setattr("proseg.devices.Path.read_text", raises_missing)
+    monkeypatch.setattr("proseg.devices.platform.processor", lambda: "Intel64 Family 6")
+    assert _vendor() == "Intel64 Family 6"
+
+
+def raises_missing(_: object) -> str:
+    raise FileNotFoundError
 
 
 def test_a_torch_that_cannot_tell_computes_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The private function is not in torch 2.4, which pyproject.toml admits."""
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    """The private functions are not in torch 2.4, which pyproject.toml admits."""
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.delattr(torch.cpu, f"_is_{name}_supported", raising=False)
     assert choose_device("cpu").dtype is torch.float32
 
 

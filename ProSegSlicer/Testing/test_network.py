@@ -106,7 +106,7 @@ def test_a_case_is_normalised_over_all_its_slices_together() -> None:
 
 
 @torch.inference_mode()
-def test_each_directional_filter_answers_along_its_own_direction_only() -> None:
+def test_each_directional_filter_adds_what_lies_along_its_own_direction_only() -> None:
     length, centre = 5, 6
     filters = DirectionalFilter(8, length)
     filters.weight.copy_(torch.rand_like(filters.weight) + 0.5)
@@ -126,7 +126,8 @@ def test_each_directional_filter_answers_along_its_own_direction_only() -> None:
             found = {(int(row) - centre, int(column) - centre) for row, column in answer[channel].nonzero()}
             assert found == set(line), name
             values = torch.stack([answer[channel, centre + row, centre + column] for row, column in line])
-            own = filters.weight[quarter, channel % 2]
+            own = filters.weight[quarter, channel % 2].clone()
+            own[length // 2] += 1  # the input itself
             torch.testing.assert_close(values.sort().values, own.sort().values)
 
 

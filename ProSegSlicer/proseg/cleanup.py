@@ -92,9 +92,15 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
 
 
 def _fill_slices(mask: np.ndarray) -> np.ndarray:
-    """Fill the holes of each slice; a cavity closed in 3D is closed in each of its slices, so it goes too."""
-    filled = [sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(s))) for s in mask.astype(np.uint8)]
-    return np.stack(filled).astype(bool)
+    """Fill the holes of each slice; a cavity closed in 3D is closed in each of its slices, so it goes too.
+
+    The slices are filled as one picture, one below the other with a frame of background around each, since calling the
+    filter costs more than its work.
+    """
+    framed = np.pad(mask.astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
+    picture = sitk.GetImageFromArray(framed.reshape(-1, framed.shape[2]))
+    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(picture)).reshape(framed.shape)
+    return filled[:, 1:-1, 1:-1].astype(bool)
 
 
 def _without_end_specks(mask: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -59,10 +61,30 @@ def cpu_after(error: Exception) -> Device:
 
 
 def _cpu(why: str) -> Device:
-    # bfloat16 arithmetic halves the time where the processor has it and multiplies it where it has not.
-    has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)  # older torch cannot tell
-    fast = torch.backends.mkldnn.is_available() and has_bfloat16()
-    return Device("cpu", f"{why} {torch.get_num_threads()} threads.", torch.bfloat16 if fast else torch.float32)
+    return Device(
+        "cpu", f"{why} {torch.get_num_threads()} threads.", torch.bfloat16 if _fast_bfloat16() else torch.float32
+    )
+
+
+def _fast_bfloat16() -> bool:
+    """Whether this processor computes faster in bfloat16 than in float32.
+
+    AMD's AVX-512 does, and Intel's tiles (AMX) do. Intel's AVX-512 has the instructions too, but no faster than those
+    of float32, so that converting costs more than it saves (``docs/speed.md``).
+    """
+    if not torch.backends.mkldnn.is_available():
+        return False
+    can = (getattr(torch.cpu, f"_is_{name}_supported", lambda: False)() for name in ("amx_tile", "avx512_bf16"))
+    tiles, vectors = can  # older torch cannot tell
+    return tiles or (vectors and "intel" not in _vendor().lower())
+
+
+def _vendor() -> str:
+    """The processor's maker, in whatever words the system has for it."""
+    try:
+        return next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("vendor_id"))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
 def _cuda_dtype() -> torch.dtype:

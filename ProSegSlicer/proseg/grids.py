@@ -6,9 +6,11 @@ small matrix an axis. No SimpleITK here: training on bare arrays needs this modu
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def interpolation_matrix(source: Axis, target: Axis) -> np.ndarray:
 def resample(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     """Resample ``array`` (..., k, j, i) from one grid to another; zero outside the source.
 
-    Only the part of the source that the target needs is touched.
+    Only the part of the source that the target needs is touched. torch multiplies, with the threads that the networks
+    use: numpy would wake threads of its own, which then keep turning beside them.
     """
     for axis in range(3):
         if source[axis] == target[axis]:
@@ -72,16 +75,21 @@ def resample(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
         if not len(used):
             return np.zeros([*array.shape[:-3], *(along.count for along in target)], np.float32)
         part = slice(used[0], used[-1] + 1)
-        weights = weights[:, part]
+        along = torch.from_numpy(np.ascontiguousarray(weights[:, part]))
         if axis == 0:
-            flat = np.ascontiguousarray(array[..., part, :, :], np.float32)
-            flat = flat.reshape(*flat.shape[:-2], -1)
-            array = (weights @ flat).reshape(*array.shape[:-3], target[0].count, *array.shape[-2:])
+            flat = _tensor(array[..., part, :, :]).flatten(-2)
+            array = (along @ flat).unflatten(-1, array.shape[-2:]).numpy()
         elif axis == 1:
-            array = weights @ np.ascontiguousarray(array[..., part, :], np.float32)
+            array = (along @ _tensor(array[..., part, :])).numpy()
         else:
-            array = np.ascontiguousarray(array[..., part], np.float32) @ weights.T
+            array = (_tensor(array[..., part]) @ along.T).numpy()
     return np.ascontiguousarray(array, np.float32)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it is only read
+        return torch.from_numpy(array).float()
 
 
 def inside(source: Grid, target: Grid) -> np.ndarray:

@@ -107,31 +107,31 @@ def make_norm(kind: str, channels: int) -> nn.Module:
 
 
 class DirectionalFilter(nn.Module):
-    """Strip filters along rows, columns and both diagonals, each for a quarter of the channels.
+    """Strip filters along rows, columns and both diagonals, each for a quarter of the channels, added to their input.
 
     The peripheral zone is a thin curved band; a strip along it gathers evidence that a square window would dilute.
     """
 
     def __init__(self, channels: int, length: int) -> None:
         super().__init__()
-        self.quarter = channels // 4
-        self.length = length
-        self.weight = nn.Parameter(torch.randn(4, self.quarter, length) * length**-0.5)
+        self.weight = nn.Parameter(torch.randn(4, channels // 4, length) * length**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape."""
-        half = self.length // 2
-        h, v, d, a = x.split(self.quarter, dim=1)
-        wh, wv, wd, wa = self.weight
-        return torch.cat(
+        # One square filter a channel, empty but for its strip and the input itself: several times as much arithmetic,
+        # and yet quicker than to take the channels apart, filter them four ways and put them together again.
+        half = self.weight.shape[-1] // 2
+        along_rows, along_columns, falling, rising = self.weight
+        kernel = torch.cat(
             [
-                F.conv2d(h, wh[:, None, None, :], padding=(0, half), groups=self.quarter),
-                F.conv2d(v, wv[:, None, :, None], padding=(half, 0), groups=self.quarter),
-                F.conv2d(d, torch.diag_embed(wd)[:, None], padding=half, groups=self.quarter),
-                F.conv2d(a, torch.diag_embed(wa).flip(-1)[:, None], padding=half, groups=self.quarter),
-            ],
-            dim=1,
+                F.pad(along_rows[:, None, :], (0, 0, half, half)),
+                F.pad(along_columns[:, :, None], (half, half, 0, 0)),
+                torch.diag_embed(falling),
+                torch.diag_embed(rising).flip(-1),
+            ]
         )
+        itself = F.pad(kernel.new_ones(1, 1), [half] * 4)
+        return F.conv2d(x, (kernel + itself)[:, None], padding=half, groups=x.shape[1])
 
 
 class CrossSliceAttention(nn.Module):
@@ -180,16 +180,16 @@ class ContextBlock(nn.Module):
 
     def forward(self, x: Tensor, volumes: int, spacing_mm: float) -> Tensor:
         """(B*D, C, H, W) to the same shape."""
-        local = F.relu(self.norm(self.conv(x), volumes))
+        local = F.relu_(self.norm(self.conv(x), volumes))
         if self.directional is not None:
-            local = local + self.directional(local)
+            local = self.directional(local)
         local = self.mix_norm(self.mix(local), volumes)
         if self.context is None:
-            return F.relu(x + local)
+            return F.relu_(x + local)
         context = self.context(x, volumes, spacing_mm)
         if self.gate is None:
-            return F.relu(x + local + context)
-        return F.relu(x + torch.lerp(local, context, torch.sigmoid(self.gate(local + context))))
+            return F.relu_(x + local + context)
+        return F.relu_(x + torch.lerp(local, context, torch.sigmoid(self.gate(local + context))))
 
 
 class ProSeg(nn.Module):
@@ -231,11 +231,11 @@ class ProSeg(nn.Module):
         volumes, _, depth, height, width = volume.shape
         x = volume.reshape(volumes * depth, 1, height, width)
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        stem = x = F.relu(self.stem_norm(self.stem(x), volumes))
+        stem = x = F.relu_(self.stem_norm(self.stem(x), volumes))
         features = []
         for level, blocks in enumerate(self.encoder):
             if level:
-                x = F.relu(self.down_norm[level - 1](self.down[level - 1](x), volumes))
+                x = F.relu_(self.down_norm[level - 1](self.down[level - 1](x), volumes))
             for block in blocks:
                 x = block(x, volumes, spacing_mm)
             features.append(x)
@@ -248,7 +248,7 @@ class ProSeg(nn.Module):
             x = stem
             for level, (lateral, feature) in enumerate(zip(self.lateral, pyramid, strict=True)):
                 x = x + upsample(lateral(feature), 1 << level)
-        x = F.relu(self.refine_norm(self.refine(x), volumes))
+        x = F.relu_(self.refine_norm(self.refine(x), volumes))
         logits = F.pixel_shuffle(self.head(x).float(), 2)
         return logits.reshape(volumes, depth, CLASS_COUNT, height, width).transpose(1, 2)
 
