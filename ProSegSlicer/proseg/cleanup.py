@@ -68,8 +68,12 @@ def pieces(mask: np.ndarray, diagonal: bool = False) -> np.ndarray:
 
     Voxels connect through their faces, with `diagonal` also through edges and corners.
     """
-    components = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)), diagonal)
-    return sitk.GetArrayFromImage(sitk.RelabelComponent(components))
+    numbered = np.zeros(mask.shape, np.uint32)
+    if mask.any():
+        box = _bounding_box(mask)
+        components = sitk.ConnectedComponent(sitk.GetImageFromArray(mask[box].astype(np.uint8)), diagonal)
+        numbered[box] = sitk.GetArrayFromImage(sitk.RelabelComponent(components))
+    return numbered
 
 
 def _gland(probabilities: np.ndarray) -> np.ndarray:
