@@ -2,83 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from Testing.made_studies import CORONAL, SAGITTAL, SECONDARY, Made, edit, first_pixels
 
-from proseg.dicom_headers import scan
 from proseg.dicom_kinds import is_known_t2w, unsuitable
+from proseg.dicom_scan import scan
 from proseg.errors import InputError
 from proseg.reading import read_t2w
-
-MR, SECONDARY = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.7"
-AXIAL, SAGITTAL, CORONAL = [1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1]
-PATIENT = "Doe^Jane"
-
-
-@dataclass
-class Made:
-    """A DICOM series to write, of 96 × 96 pixels."""
-
-    number: int = 4
-    description: str = "t2_tse_tra"
-    orientation: list = field(default_factory=lambda: AXIAL)
-    count: int = 12
-    step: float = 3.0
-    pixel: float = 1.0
-    study: str = "1.2.3"
-    patient: str = PATIENT
-    tags: dict = field(default_factory=dict)
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write one file a slice, in an order of names unlike that of positions; returns them by position."""
-        folder.mkdir(parents=True, exist_ok=True)
-        normal = np.cross(self.orientation[:3], self.orientation[3:])
-        uid = generate_uid(entropy_srcs=[str(folder), str(self)])[:60]
-        return [self._write_slice(folder / f"{(k * 7) % self.count:03}.dcm", k, normal, uid) for k in range(self.count)]
-
-    def _write_slice(self, file: Path, k: int, normal: np.ndarray, uid: str) -> Path:
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = self.tags.get("SOPClassUID", MR)
-        meta.MediaStorageSOPInstanceUID = f"{uid}.{k + 1}"
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data = FileDataset(str(file), {}, file_meta=meta, preamble=bytes(128))
-        data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-        data.PatientName, data.PatientID, data.StudyInstanceUID = self.patient, "4711", self.study
-        data.SeriesInstanceUID, data.SeriesNumber, data.SeriesDescription = uid, self.number, self.description
-        data.Modality, data.ImageType = "MR", ["ORIGINAL", "PRIMARY", "M"]
-        data.ScanningSequence, data.EchoTime, data.RepetitionTime = "SE", 104, 5000
-        data.ImageOrientationPatient = [round(float(cosine), 6) for cosine in self.orientation]
-        data.ImagePositionPatient = [round(float(mm), 4) for mm in normal * self.step * k - 30]
-        data.PixelSpacing, data.SliceThickness, data.InstanceNumber = [self.pixel] * 2, 3, k + 1
-        data.Rows = data.Columns = 96
-        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
-        values = np.random.default_rng(k).integers(10, 900, (96, 96), dtype=np.uint16)
-        values[0, 0] = 1000 + k
-        data.PixelData = values.tobytes()
-        for name, value in self.tags.items():
-            delattr(data, name) if value is None else setattr(data, name, value)
-        data.save_as(file, enforce_file_format=True)
-        return file
-
-
-def edit(file: Path, **tags) -> None:
-    data = pydicom.dcmread(file)
-    for name, value in tags.items():
-        setattr(data, name, value)
-    data.save_as(file)
-
-
-def first_pixels(image: sitk.Image) -> list[float]:
-    return sitk.GetArrayFromImage(image)[:, 0, 0].tolist()
-
 
 OTHERS = {
     "a localiser": Made(1, "loc", count=3, tags={"ImageType": ["ORIGINAL", "PRIMARY", "M", "LOCALIZER"]}),
@@ -92,6 +27,32 @@ OTHERS = {
 }
 
 
+REFERRING = {
+    "RTSTRUCT": "1.2.840.10008.5.1.4.1.1.481.3",
+    "SR": "1.2.840.10008.5.1.4.1.1.88.22",
+    "PR": "1.2.840.10008.5.1.4.1.1.11.1",
+    "REG": "1.2.840.10008.5.1.4.1.1.66.1",
+    "KO": "1.2.840.10008.5.1.4.1.1.88.59",
+}
+
+
+def write_references(folder: Path, image: pydicom.Dataset) -> None:
+    """Write objects without pixels that refer to an image and its series, as stations leave them among the images."""
+    for modality, sop_class in REFERRING.items():
+        data = pydicom.Dataset()
+        data.file_meta = pydicom.dataset.FileMetaDataset()
+        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = sop_class
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = pydicom.uid.generate_uid()
+        data.file_meta.TransferSyntaxUID = image.file_meta.TransferSyntaxUID
+        data.StudyInstanceUID, data.SeriesInstanceUID = image.StudyInstanceUID, pydicom.uid.generate_uid()
+        data.Modality, data.PatientName, data.PatientID = modality, image.PatientName, image.PatientID
+        series, instance = pydicom.Dataset(), pydicom.Dataset()
+        instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+        series.SeriesInstanceUID, series.ReferencedSOPSequence = image.SeriesInstanceUID, [instance]
+        data.ReferencedSeriesSequence = [series]
+        data.save_as(folder / f"{modality}.dcm", enforce_file_format=True)
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
     """An examination in nested folders, with things among it that are no images."""
@@ -101,6 +62,7 @@ def study(tmp_path_factory) -> Path:
     (root / "README.txt").write_text("exported")
     (root / "DICOMDIR").write_bytes(bytes(128) + b"DICM" + bytes(100))
     (root / "report.dcm").write_bytes(bytes(128) + b"DICM" + bytes(100))
+    write_references(root / "DICOM" / "S4", pydicom.dcmread(next((root / "DICOM" / "S4").glob("*"))))
     return root
 
 
@@ -112,6 +74,12 @@ def test_the_axial_t2w_series_of_a_study_is_found_and_the_choice_explained(study
     for reason, made in OTHERS.items():
         assert f"{made.number} “{made.description}” ({reason})" in read.notes[2]
     assert read.flags == ()
+    assert [pydicom.dcmread(file)[0x00200032][2] for file in read.files] == [3 * k - 30 for k in range(12)]
+    assert read.frames == ()
+
+
+def test_a_dicomdir_stands_for_its_folder(study):
+    assert read_t2w(study / "DICOMDIR").notes == read_t2w(study).notes
 
 
 def test_notes_hold_neither_name_nor_id_even_if_typed_into_the_description(tmp_path):
@@ -237,7 +205,15 @@ def test_a_complete_series_is_preferred_to_one_with_a_gap(tmp_path):
 def test_several_patients_or_studies_are_not_guessed_between(tmp_path, what, other):
     Made().write(tmp_path / "a")
     Made(**other).write(tmp_path / "b")
-    with pytest.raises(InputError, match=f"axial T2W series of 2 {what}"):
+    with pytest.raises(InputError, match=f"axial T2W series of 2 {what}.*Give the folder of one .* proseg batch"):
+        read_t2w(tmp_path)
+
+
+def test_patients_in_one_folder_are_told_to_be_sorted(tmp_path):
+    for file in Made().write(tmp_path):
+        file.rename(tmp_path / f"a{file.name}")
+    Made(patient="Roe^Ann").write(tmp_path)
+    with pytest.raises(InputError, match=r"of 2 patients\. Sort the files into a folder for each patient"):
         read_t2w(tmp_path)
 
 
@@ -298,49 +274,6 @@ def test_an_oblique_axial_series_lies_where_its_header_says(tmp_path, tilt):
     for k in (0, 11):
         position = pydicom.dcmread(files[k]).ImagePositionPatient
         np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((0, 0, k)), position, atol=1e-3)
-
-
-def write_multi_frame(file: Path, ks: list[int]) -> None:
-    """Gather the slices of a series, at multiples ``ks`` of 3 mm, into one Enhanced MR file."""
-    source = Made(count=2, tags={"SOPClassUID": f"{MR}.1"}).write(file.parent / "source")
-    data = pydicom.dcmread(source[0])
-    for slice_file in source:
-        slice_file.unlink()
-    measures, plane, shared = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
-    measures.PixelSpacing, measures.SliceThickness = data.PixelSpacing, 3
-    plane.ImageOrientationPatient = AXIAL
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
-    frames = []
-    for k in ks:
-        position, frame = pydicom.Dataset(), pydicom.Dataset()
-        position.ImagePositionPatient = [-30, -30, 3 * k - 30]
-        frame.PlanePositionSequence = [position]
-        frames.append(frame)
-    data.SharedFunctionalGroupsSequence, data.PerFrameFunctionalGroupsSequence = [shared], frames
-    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
-        delattr(data, name)
-    data.NumberOfFrames = len(ks)
-    values = np.random.default_rng(0).integers(10, 900, (len(ks), 96, 96), dtype=np.uint16)
-    values[:, 0, 0] = [1000 + k for k in ks]
-    data.PixelData = values.tobytes()
-    data.save_as(file)
-
-
-@pytest.mark.parametrize("ks", [list(range(12)), list(range(11, -1, -1))])
-def test_a_multi_frame_file_is_read_with_its_frames_in_place(tmp_path, ks):
-    write_multi_frame(tmp_path / "t2.dcm", ks)
-    image = read_t2w(tmp_path).image
-    assert image.GetSpacing() == pytest.approx((1, 1, 3))
-    for index, k in enumerate(ks):
-        assert image[0, 0, index] == 1000 + k
-        assert image.TransformIndexToPhysicalPoint((0, 0, index)) == pytest.approx((-30, -30, 3 * k - 30))
-
-
-@pytest.mark.parametrize("ks", [[0, 2, 1, 3, 4, 5], [0, 1, 2, 3, 8, 9], [0, 0, 1, 1, 2, 2]])
-def test_a_multi_frame_file_that_would_be_misplaced_is_refused(tmp_path, ks):
-    write_multi_frame(tmp_path / "t2.dcm", ks)
-    with pytest.raises(InputError, match="out of order or unevenly spaced"):
-        read_t2w(tmp_path)
 
 
 def test_a_folder_without_dicom_says_what_to_give(tmp_path):

@@ -109,6 +109,22 @@ def test_a_damaged_file_is_refused_in_one_sentence_and_nothing_else_is_printed(t
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("ending", ["nii.gz", "nrrd", "mha", "hdr"])
+def test_a_name_that_is_not_unicode_does_not_crash_simpleitk(tmp_path, ending):
+    write(volume(), tmp_path / f"t2.{ending}")
+    try:
+        folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller"))
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes Unicode names only")
+    for file in tmp_path.glob("t2.*"):
+        file.rename(folder / file.name)
+    assert read_t2w(folder / f"t2.{ending}").image.GetSize() == (100, 100, 20)
+    if ending != "hdr":
+        odd = (folder / f"t2.{ending}").rename(Path(os.fsdecode(os.fsencode(folder) + b"/\xfc." + ending.encode())))
+        assert read_t2w(odd).image.GetSize() == (100, 100, 20)
+
+
 def test_a_nifti_with_its_voxels_in_another_file_is_read(tmp_path):
     write(volume(), tmp_path / "t2.hdr")
     assert read_t2w(tmp_path / "t2.hdr").image.GetSize() == (100, 100, 20)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import InputError
+from proseg.fileheaders import FARTHEST_MM
 from proseg.flags import QualityFlag, Severity
 from proseg.geometry import SUPERIOR_AXES, orientation_code
+from proseg.temporary import TemporaryFolder
 
 MIN_SLICES = 3
 SPACING_MM = (0.05, 20.0)  # beyond these the header is wrong, whatever the scanner
@@ -34,12 +36,33 @@ class T2WImage:
         source: the file or folder it came from.
         notes: sentences on how it was chosen and read.
         flags: what a reviewer should know about it.
+        files: the DICOM files that hold the image: one a slice, in the order of its slice axis k, or the one
+            multi-frame file; empty for other formats.
+        frames: where ``files`` is one multi-frame file, the frame of each slice, counted from 1; else empty.
+        kept: what keeps ``files`` there where they were unpacked from an archive, else None: they are removed by
+            ``close``, or else with the last image that shares them, or at the end of the program.
+
+    A context manager, which closes it.
     """
 
     image: sitk.Image
     source: Path
     notes: tuple[str, ...] = ()
     flags: tuple[QualityFlag, ...] = ()
+    files: tuple[Path, ...] = ()
+    frames: tuple[int, ...] = ()
+    kept: TemporaryFolder | None = field(default=None, repr=False, compare=False)
+
+    def close(self) -> None:
+        """Remove what was unpacked; the image stays, ``files`` are gone."""
+        if self.kept is not None:
+            self.kept.remove()
+
+    def __enter__(self) -> T2WImage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def check_t2w(image: sitk.Image, name: str = "image") -> T2WImage:
@@ -94,6 +117,8 @@ def _check_geometry(image: sitk.Image, name: str) -> None:
     direction = np.array(image.GetDirection()).reshape(3, 3)
     if not np.isfinite([*spacing, *image.GetOrigin(), *direction.flat]).all():
         raise InputError(f"{name} has a position, spacing or direction that is not a number.", "Export it again.")
+    if np.abs(image.GetOrigin()).max() > FARTHEST_MM:
+        raise InputError(f"{name} lies impossibly far from the scanner.", "Correct its position or export it again.")
     if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
         raise InputError(
             f"{name} has an impossible voxel spacing of {_mm(spacing)} mm.",

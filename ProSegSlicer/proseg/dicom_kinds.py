@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
-from proseg.dicom_headers import Series
+from proseg.dicom_multiframe import without_places
+from proseg.dicom_scan import Series
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kinds, "….7.1" to "….7.4"
-MODALITIES = {"CT": "a CT series", "PT": "a PET series", "US": "an ultrasound series", "SEG": "a segmentation"}
+MODALITIES = {
+    "CT": "a CT series",
+    "PT": "a PET series",
+    "US": "an ultrasound series",
+    "SEG": "a segmentation",
+    "RTDOSE": "a dose map",
+}
 
 T2_MIN_ECHO_MS, T2_MIN_REPETITION_MS = 60.0, 1500.0
 T1_MAX_ECHO_MS, T1_MAX_REPETITION_MS = 30.0, 1000.0
+
+PD = "proton-density-weighted"
 
 # Kind, then words of the description, then Image Type values that give it away.
 KINDS = (
@@ -34,7 +41,7 @@ KINDS = (
         {"PERFUSION"},
     ),
     ("T1-weighted", r"t1\w*|vibe|lava|thrive|flash|spgr|fspgr|mprage", {"T1"}),
-    ("proton-density-weighted", r"pd|pdw|proton", {"PROTON_DENSITY"}),
+    (PD, r"pd|pdw|proton", {"PROTON_DENSITY"}),
     (
         "a T2* series or a map",
         r"t2star|t2\*|swi|swan|map|maps|t2map|t2maps|fieldmap|spectro\w*|mip",
@@ -58,10 +65,12 @@ def unsuitable(series: Series) -> str | None:
         return "a secondary capture"
     if "LOCALIZER" in first.image_type:
         return "a localiser"
-    if _is_mixed(series):
+    if series.is_mixed:
         return "of slices in mixed orientations, like a localiser"
     if kind := _kind(series):
         return kind
+    if reason := without_places(first):
+        return reason
     if series.plane is None:
         return "without orientation, like a screen capture"
     if series.plane != "axial":
@@ -72,14 +81,16 @@ def unsuitable(series: Series) -> str | None:
 def _kind(series: Series) -> str | None:
     """The kind of contrast or purpose other than T2W that any sign in the header gives away."""
     first = series.first
+    late = (first.echo_time or 0) >= T2_MIN_ECHO_MS
     for kind, words, types in KINDS:
-        if types & set(first.image_type) or _says(series, words):
+        said = _says(series, words) and not (kind == PD and late and _says(series, NAMED_T2))  # two echoes, two names
+        if types & set(first.image_type) or said:
             return kind
     if any((header.b_value or 0) > 0 for header in series.headers) or "EP" in first.sequence:
         return "diffusion-weighted"
     if "GR" in first.sequence and "SE" not in first.sequence:
         return "a gradient-echo series"
-    if not _says(series, NAMED_T2) and (
+    if (series.part or not _says(series, NAMED_T2)) and (
         0 < (first.echo_time or 0) < T1_MAX_ECHO_MS or 0 < (first.repetition_time or 0) < T1_MAX_REPETITION_MS
     ):
         times = ", ".join(
@@ -107,14 +118,6 @@ def is_fat_suppressed(series: Series) -> bool:
 def is_reformatted(series: Series) -> bool:
     """Whether the images were computed from another series by multiplanar reformatting."""
     return bool({"MPR", "REFORMATTED"} & set(series.first.image_type)) or _says(series, "mpr|reformat|reformatted")
-
-
-def _is_mixed(series: Series) -> bool:
-    """Whether the slices are not all parallel (1e-3 of the cosines, some 0.06 degrees)."""
-    orientations = [header.orientation for header in series.headers]
-    if None in orientations:
-        return False
-    return bool(np.ptp(np.array(orientations), axis=0).max() > 1e-3)
 
 
 def _says(series: Series, words: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,22 +12,28 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
-from proseg.dicom_headers import Series, frame_positions, read_header, scan
-from proseg.dicom_kinds import is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
+from proseg.dicom_headers import read_header
+from proseg.dicom_kinds import T2_MIN_ECHO_MS, is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
+from proseg.dicom_meta import DICOMDIR, file_meta, head_of, packing
+from proseg.dicom_multiframe import write_frames
+from proseg.dicom_scan import Folder, Series, scan
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.imagefiles import load
+from proseg.temporary import private_folder
 
 DUPLICATE_MM = 0.01  # slices nearer than this are at the same position
 UNEVEN_FLAGGED, UNEVEN_REFUSED = 0.02, 0.10  # how much a step may differ from the usual one, as a share of it
 SIDEWAYS_MM = 1.0  # how far slices may be shifted against each other in-plane
-SHORT_ECHO_MS = 60.0
+USUAL_ECHO_MS = (T2_MIN_ECHO_MS, 250.0)
 LISTED = 8  # series named in one sentence
+UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
 
 # What makes one axial T2W series preferable to another, most important first.
 PREFERENCES = (
     (lambda series: defect(series) is not None, "it is complete"),
     (lambda series: not is_known_t2w(series), "its name or timing says T2W"),
+    (lambda series: _has_odd_echo(series), "its echo time is usual for T2W"),
     (is_fat_suppressed, "it is not fat-suppressed"),
     (is_reformatted, "it was not reformatted from another"),
     (lambda series: series.slice_count < 10, "it has slices enough"),
@@ -33,35 +42,79 @@ PREFERENCES = (
 )
 
 
-def read_dicom(path: Path) -> T2WImage:
+def read_dicom(path: Path, shown: str = "") -> T2WImage:
     """Read the axial T2W series of a folder, searched with the folders in it, or the series of one DICOM file.
+
+    Args:
+        path: the folder; a DICOMDIR, which stands for its folder; or a file, whose series is read from its folder.
+        shown: what notes and errors call the path, if not by itself.
 
     Returns:
         The image, slices along the normal from inferior to superior as far as the orientation allows, with notes
-        naming the series read, why, and the others.
+        naming the series read, why, and the others, and with the files that it was read from.
 
     Raises:
         InputError: no axial T2W series, several patients, or slices missing, doubled or at odds with each other.
     """
-    found = scan(path if path.is_dir() else path.parent, deep=path.is_dir())
+    shown = shown or str(path)
+    place = path
+    if not path.is_dir() and (path.name.upper() == "DICOMDIR" or file_meta(head_of(path)).get(0x0002) == DICOMDIR):
+        place = path.parent
+    found = scan(place if place.is_dir() else place.parent, deep=place.is_dir())
     series = found.series
-    if not path.is_dir():
+    if not place.is_dir():
         wanted = read_header(path)
         series = [one for one in series if wanted and wanted.series == one.first.series]
+    passed = _passed_over(found)
     if not series:
+        if passed:
+            remedy = UNPACK if found.packed else "Export or copy it again, and check that you may read all of it."
+            raise InputError(f"{shown} holds only {'; '.join(passed)}.", remedy)
         raise InputError(
-            f"{path} holds no readable DICOM image.",
+            f"{shown} holds no readable DICOM image.",
             "Give the folder of the axial T2W series, or the image file itself.",
         )
-    chosen, notes, flags = choose(series, path)
+    chosen, notes, flags = choose(series, shown, passed)
     if found.copies:
-        notes.append(f"Passed over {found.copies} copies of files read already.")
-    image = check_t2w(_read(chosen, path), f"Series {chosen.name} in {path}")
-    return replace(image, source=path, notes=tuple(notes), flags=(*flags, *_oddities(chosen), *image.flags))
+        notes.append(
+            f"Passed over {'1 copy' if found.copies == 1 else f'{found.copies} copies'} of files read already."
+        )
+    image = check_t2w(_read(chosen, shown), f"Series {chosen.name} in {shown}")
+    files = tuple(dict.fromkeys(header.file for header in chosen.headers))
+    return replace(
+        image,
+        source=path,
+        notes=tuple(notes),
+        flags=(*flags, *_oddities(chosen), *image.flags),
+        files=files,
+        frames=tuple(header.frame for header in chosen.headers) if len(files) < len(chosen.headers) else (),
+    )
 
 
-def choose(series: list[Series], path: Path) -> tuple[Series, list[str], list[QualityFlag]]:
+def _passed_over(found: Folder) -> list[str]:
+    """What was there but could not be looked at."""
+    passed = [
+        f"{_count(count, 'MR image')} compressed as {how}, which cannot be read here"
+        for how, count in found.packed.items()
+    ]
+    if found.damaged:
+        passed.append(_count(found.damaged, "damaged MR image"))
+    if found.closed:
+        passed.append(f"{_count(len(found.closed), 'folder')} that may not be listed")
+    return passed
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple[Series, list[str], list[QualityFlag]]:
     """The axial T2W series to read, with sentences on why and on the others.
+
+    Args:
+        series: the series to choose from.
+        path: what errors call the place they were found in.
+        passed: what else is there, but could not be looked at.
 
     Raises:
         InputError: there is none, they are of several patients or studies, or the best one cannot be read.
@@ -71,19 +124,44 @@ def choose(series: list[Series], path: Path) -> tuple[Series, list[str], list[Qu
         (one for one, reason in zip(series, reasons, strict=True) if reason is None),
         key=lambda one: ([prefers(one) for prefers, _ in PREFERENCES], -series.index(one)),
     )
-    others = [f"{one.name} ({reason})" for one, reason in zip(series, reasons, strict=True) if reason is not None]
+    others = [*_set_aside(series, reasons), *passed]
     if not fit:
-        if len(series) == 1:
+        if len(others) == 1:
             raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", CHOOSE_T2W)
-        raise InputError(f"None of the {len(series)} series in {path} is axial T2W: {_list(others)}.", CHOOSE_T2W)
+        count = len({one.first.series for one in series})
+        raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", CHOOSE_T2W)
     for what in ("patient", "study"):
         if (count := len({getattr(one.first, what) for one in fit})) > 1:
             plural = {"patient": "patients", "study": "studies"}[what]
-            raise InputError(f"{path} holds axial T2W series of {count} {plural}.", f"Give the folder of one {what}.")
+            raise InputError(f"{path} holds axial T2W series of {count} {plural}.", _one_of_many(fit, what))
     chosen, *rivals = fit
     if problem := defect(chosen):
         raise InputError(f"Series {chosen.name} in {path} {problem}.", "Export the series again, complete and alone.")
     return chosen, _explain(chosen, rivals, others), _ambiguity(chosen, rivals)
+
+
+def _set_aside(series: list[Series], reasons: list[str | None]) -> list[str]:
+    """The unsuitable series with the reasons; the volumes of one once, where the reason is the same for all of them."""
+    why: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for one, reason in zip(series, reasons, strict=True):
+        why[one.first.study, one.first.series].add(reason)
+    named = (
+        f"{one.name if len(why[one.first.study, one.first.series]) > 1 else one.title} ({reason})"
+        for one, reason in zip(series, reasons, strict=True)
+        if reason is not None
+    )
+    return list(dict.fromkeys(named))
+
+
+def _one_of_many(fit: list[Series], what: str) -> str:
+    """What to do where there are several patients or studies: depends on whether their files lie apart."""
+    folders: dict[Path, set[str]] = defaultdict(set)
+    for one in fit:
+        for header in one.headers:
+            folders[header.file.parent].add(getattr(one.first, what))
+    if max(map(len, folders.values())) > 1:
+        return f"Sort the files into a folder for each {what}, or give one file of the series."
+    return f"Give the folder of one {what}, or all of them to: proseg batch."
 
 
 def _explain(chosen: Series, rivals: list[Series], others: list[str]) -> list[str]:
@@ -116,9 +194,7 @@ def defect(series: Series) -> str | None:
     headers = series.headers
     if series.damaged:
         return f"has damaged files ({series.damaged} of {series.damaged + len(headers)})"
-    if series.is_multi_frame:
-        return None
-    if any(header.size[2:] > (1,) for header in headers):
+    if 1 < len({header.file for header in headers}) < len(headers):
         return "is spread over several multi-frame files"
     if any(header.position is None or not header.spacing or min(header.spacing) <= 0 for header in headers):
         return "lacks slice positions or pixel spacing"
@@ -142,18 +218,38 @@ def defect(series: Series) -> str | None:
     return None
 
 
-def _read(series: Series, path: Path) -> sitk.Image:
+def _read(series: Series, path: str) -> sitk.Image:
     """The volume of a series without defects; slice spacing is the mean of the steps."""
     name = f"Series {series.name} in {path}"
-    image = load([header.file for header in series.headers], name)
+    try:
+        image = _load(series, name)
+    except InputError:
+        if how := packing(head_of(series.first.file)):
+            raise InputError(f"{name} is compressed as {how}, which cannot be read here.", UNPACK) from None
+        raise
     if len(series.headers) > 1:
         image.SetSpacing((*image.GetSpacing()[:2], float(_steps(series).mean())))
-    positions = frame_positions(series.first.file) if series.is_multi_frame else [h.position for h in series.headers]
+    positions = [header.position for header in series.headers]
     grid = [image.TransformIndexToPhysicalPoint((0, 0, k)) for k in range(image.GetSize()[2])]
-    # GDCM takes a spacing of 1 mm where the frames of a file are unevenly spaced, and says nothing.
     if len(positions) != len(grid) or np.abs(np.subtract(positions, grid)).max() > image.GetSpacing()[2] / 2:
-        raise InputError(f"{name} has slices out of order or unevenly spaced.", "Export it as single-frame DICOM.")
+        raise InputError(f"{name} does not lie where its header says.", "Export it as single-frame DICOM.")
     return image
+
+
+def _load(series: Series, name: str) -> sitk.Image:
+    """The images of a series as one volume of floating-point numbers, for each slice may have a scale of its own."""
+    if not series.is_multi_frame:
+        return load([header.file for header in series.headers], name, sitk.sitkFloat32)
+    with private_folder(name) as folder:
+        files: list[Path] = []
+        for file, frames in itertools.groupby(series.headers, key=lambda header: header.file):
+            files += write_frames(file, [header.frame for header in frames], folder / str(len(files)), name)
+        return load(files, name, sitk.sitkFloat32)
+
+
+def _has_odd_echo(series: Series) -> bool:
+    echo_time = series.first.echo_time
+    return bool(echo_time) and not USUAL_ECHO_MS[0] <= echo_time <= USUAL_ECHO_MS[1]
 
 
 def _oddities(series: Series) -> list[QualityFlag]:
@@ -164,7 +260,7 @@ def _oddities(series: Series) -> list[QualityFlag]:
         sentence = "Nothing in the DICOM header says that this is T2W: check that it is."
         flags.append(QualityFlag("contrast_unconfirmed", Severity.WARNING, sentence))
     oddities = []
-    if echo_time and echo_time < SHORT_ECHO_MS:
+    if echo_time and echo_time < T2_MIN_ECHO_MS:
         oddities.append(f"the echo time is only {echo_time:g} ms")
     if is_fat_suppressed(series):
         oddities.append("fat is suppressed")

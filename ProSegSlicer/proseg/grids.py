@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def resample(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
         if not len(used):
             return np.zeros([*array.shape[:-3], *(along.count for along in target)], np.float32)
         part = slice(used[0], used[-1] + 1)
-        along = torch.from_numpy(np.ascontiguousarray(weights[:, part]))
+        along = _tensor(np.ascontiguousarray(weights[:, part]))
         if axis == 0:
             flat = _tensor(array[..., part, :, :]).flatten(-2)
             array = (along @ flat).unflatten(-1, array.shape[-2:]).numpy()
@@ -86,7 +89,9 @@ def resample(array: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     return np.ascontiguousarray(array, np.float32)
 
 
-def _tensor(array: np.ndarray) -> torch.Tensor:
+def _tensor(array: np.ndarray) -> Tensor:
+    import torch
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it is only read
         return torch.from_numpy(array).float()

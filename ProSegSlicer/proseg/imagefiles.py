@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import math
 import os
-import struct
+import re
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +12,11 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from proseg.errors import InputError
+from proseg.fileheaders import EXPORT_AGAIN, check_header, check_size
+from proseg.temporary import no_room_for, private_folder
 
 FORMATS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage", "GDCMImageIO": "DICOM"}
-ACCEPTED = "Give a NIfTI, NRRD or MetaImage file, or the folder of a DICOM series."
-EXPORT_AGAIN = "Export or copy the image again and retry."
+ACCEPTED = "Give a NIfTI, NRRD or MetaImage file, or the folder or ZIP of a DICOM study."
 
 _lock = threading.Lock()
 _hushed = 0
@@ -63,41 +61,101 @@ def _redirect_stderr() -> int | None:
     return kept
 
 
+@contextmanager
+def nameable(files: Sequence[Path]) -> Iterator[list[str]]:
+    """The files' names as SimpleITK takes them. One that is not Unicode would crash it: a link stands in for that.
+
+    Raises:
+        InputError: the link cannot be made.
+    """
+    if all(map(_is_unicode, map(str, files))):
+        yield [str(file) for file in files]
+        return
+    with private_folder(ascii(str(files[0]))) as folder:
+        with no_room_for(ascii(str(files[0]))):
+            names = [_stand_in(file, folder / str(number)) for number, file in enumerate(files)]
+        yield names
+
+
+def _stand_in(file: Path, link: Path) -> str:
+    """Make a link to a file's folder, so that a second file with the voxels is there as well, or to the file itself."""
+    if _is_unicode(file.name):
+        link.symlink_to(file.parent.absolute(), target_is_directory=True)
+        return str(link / file.name)
+    link = link.with_suffix("".join(filter(_is_unicode, file.suffixes[-2:])))
+    link.symlink_to(file.absolute())
+    return str(link)
+
+
+def _is_unicode(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
+
+
 def image_format(path: Path) -> str | None:
     """The format of a file by its content: one of ``FORMATS``' names, another ImageIO's name, or None: no image."""
-    with quiet():
-        io = sitk.ImageFileReader.GetImageIOFromFileName(str(path))
+    with quiet(), nameable([path]) as (name,):
+        io = sitk.ImageFileReader.GetImageIOFromFileName(name)
     return FORMATS.get(io, io) or None
 
 
-def read_image_file(path: Path) -> sitk.Image:
-    """Read one NIfTI, NRRD or MetaImage file as it is stored.
+def read_image_file(path: Path, name: str = "") -> sitk.Image:
+    """Read one NIfTI, NRRD or MetaImage file as it is stored; ``name`` is what errors call it, if not by its path.
 
     Raises:
         InputError: the file is no image, of another format, damaged, or its geometry is impossible.
     """
+    name = name or str(path)
     kind = image_format(path)
     if kind is None:
-        raise InputError(f"{path} is not an image, or is damaged.", ACCEPTED)
+        raise InputError(f"{name} is not an image, or is damaged.", ACCEPTED)
     if kind not in FORMATS.values():
-        raise InputError(f"{path} is not in a medical image format that keeps its size in mm.", ACCEPTED)
-    if kind == "NIfTI":
-        _check_nifti(path)
-    return load([path], str(path))
+        raise InputError(f"{name} is not in a medical image format that keeps its size in mm.", ACCEPTED)
+    check_header(path, kind, name)
+    return load([path], name)
 
 
-def load(files: Sequence[Path], name: str) -> sitk.Image:
+def is_whole(path: Path) -> bool:
+    """Whether a MetaImage or NRRD file holds its voxels itself; true of a file of another format.
+
+    One whose header does not end within 64 KiB does not pass: what it names could not be seen.
+    """
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if head.startswith(b"NRRD"):
+        header, *rest = re.split(rb"\r?\n\r?\n", head, maxsplit=1)
+        return bool(rest) and not re.search(rb"^\s*data ?file\s*:", header, re.MULTILINE | re.IGNORECASE)
+    if path.suffix.lower() not in (".mha", ".mhd"):
+        return True
+    named = re.findall(rb"^\s*ElementDataFile\s*[=:]\s*([^\r\n]*)", head, re.MULTILINE | re.IGNORECASE)
+    return bool(named) and all(name.strip().upper() == b"LOCAL" for name in named)
+
+
+def load(files: Sequence[Path], name: str, kind: int = sitk.sitkUnknown) -> sitk.Image:
     """Read one file, or a sorted series of files, as it is stored; ``name`` is what an error calls it.
 
+    Args:
+        files: in the order of the slices.
+        name: what an error calls the image.
+        kind: SimpleITK's pixel type to read into. By default that of the first file, which need not be able to hold
+            the values of the others: DICOM may scale each slice on its own.
+
     Raises:
-        InputError: SimpleITK cannot read it.
+        InputError: SimpleITK cannot read it, or it names more voxels than any examination has.
+        MemoryError: there is not enough.
     """
-    names = [str(file) for file in files]
     try:
-        with quiet():
-            return sitk.ReadImage(names if len(names) > 1 else names[0])
+        with quiet(), nameable(files) as names:
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(names[0])
+            reader.ReadImageInformation()
+            check_size(
+                (*reader.GetSize(), *([len(names)] if len(names) > 1 else [])), reader.GetNumberOfComponents(), name
+            )
+            return sitk.ReadImage(names if len(names) > 1 else names[0], kind)
     except RuntimeError as error:
         text = str(error).lower()
+        if "allocate memory" in text or "bad_alloc" in text:
+            raise MemoryError from None
         if "spacing" in text:
             raise InputError(f"{name} has a voxel spacing of zero or less.", EXPORT_AGAIN) from None
         if "direction" in text:
@@ -105,41 +163,3 @@ def load(files: Sequence[Path], name: str) -> sitk.Image:
                 f"{name} has axes that are not perpendicular to each other.", "Resample it onto a regular grid."
             ) from None
         raise InputError(f"{name} is damaged or incomplete and cannot be read.", EXPORT_AGAIN) from None
-
-
-def _check_nifti(path: Path) -> None:
-    """Refuse what ITK lets pass: a file cut short (read as zeros) and a zero spacing (read as 1 mm).
-
-    Header fields: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h, and nifti2.h for the 540-byte header.
-    """
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if zipped else path.open("rb") as file:
-            header = file.read(540)
-            order = next((o for o in "<>" if struct.unpack_from(f"{o}i", header)[0] in (348, 540)), None)
-            if order is None:  # a form of Analyze only ITK knows
-                return
-            if struct.unpack_from(f"{order}i", header)[0] == 348:
-                rank, *size = struct.unpack_from(f"{order}8h", header, 40)
-                spacing = struct.unpack_from(f"{order}7f", header, 80)
-                (bits,), (offset,) = (struct.unpack_from(order + f, header, at) for f, at in (("h", 72), ("f", 108)))
-                separate = header[344:347] == b"ni1"
-            else:
-                rank, *size = struct.unpack_from(f"{order}8q", header, 16)
-                spacing = struct.unpack_from(f"{order}7d", header, 112)
-                (bits,), (offset,) = (struct.unpack_from(order + f, header, at) for f, at in (("h", 14), ("q", 168)))
-                separate = header[4:7] == b"ni2"
-            length = len(header)
-            if zipped:  # to the end, so that the checksum is compared as well
-                while chunk := file.read(1 << 20):
-                    length += len(chunk)
-            else:
-                length = path.stat().st_size
-    except (EOFError, OSError, zlib.error, struct.error):
-        raise InputError(f"{path} is damaged or incomplete and cannot be read.", EXPORT_AGAIN) from None
-    expected = 0 if separate else int(offset) + math.prod(size[:rank]) * bits // 8
-    if length < expected:
-        raise InputError(f"{path} is incomplete: it holds {length} of {expected} bytes.", EXPORT_AGAIN)
-    if not all(math.isfinite(mm) and mm != 0 for mm in spacing[: min(rank, 3)]):
-        raise InputError(f"{path} has a voxel spacing of zero.", EXPORT_AGAIN)
