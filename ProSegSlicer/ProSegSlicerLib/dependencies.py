@@ -1,8 +1,8 @@
-"""PyTorch, the one thing that is needed and that Slicer does not ship: looked for and installed at the click.
+"""What is needed and Slicer does not ship, looked for and installed at the click: PyTorch, and highdicom for DICOM.
 
-The PyTorch extension installs it where it is there, since it picks the build that fits the GPU's driver; else pip does,
-through ``slicer.packaging`` (Slicer 5.12) or ``slicer.util`` (5.10). Whoever installs, every package that is there
-already is pinned to its version by a constraints file, so that pip cannot replace what Slicer ships.
+The PyTorch extension installs PyTorch where it is there, since it picks the build that fits the GPU's driver; else pip
+does, through ``slicer.packaging`` (Slicer 5.12) or ``slicer.util`` (5.10). Whoever installs, every package that is
+there already is pinned to its version by a constraints file, so that pip cannot replace what Slicer ships.
 
 pip must run on the main thread.
 """
@@ -24,9 +24,51 @@ from proseg.errors import ProSegError
 from ProSegSlicerLib.temporary import private_folder
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "Resources" / "requirements.txt"
-SIZE = "about 200 MB, or about 3 GB with support for an NVIDIA GPU"
+TORCH, HIGHDICOM = "torch", "highdicom"
 TAIL = 8  # lines of an installer's log that are shown
 TORCH_STACK = {"torch", "torchvision", "torchaudio"}  # not pinned: they belong together and Slicer ships none of them
+
+
+@dataclass(frozen=True)
+class About:
+    """What to say of a package.
+
+    Attributes:
+        needs: that it is needed; the version follows.
+        purpose: what for.
+        size: how much is downloaded.
+        time: how long that takes.
+        failed: that it could not be installed.
+        remedy: what to do then.
+    """
+
+    needs: str
+    purpose: str
+    size: str
+    time: str
+    failed: str
+    remedy: str
+
+
+ABOUT = {
+    TORCH: About(
+        "ProSegSlicer needs PyTorch",
+        "to segment",
+        "about 200 MB, or about 3 GB with support for an NVIDIA GPU",
+        "a few minutes",
+        "PyTorch could not be installed.",
+        "Check the internet connection, proxy and free disk space, and click Segment Prostate again; or install "
+        "PyTorch with the PyTorch extension's PyTorch Utils module.",
+    ),
+    HIGHDICOM: About(
+        "ProSegSlicer needs highdicom",
+        "to write DICOM",
+        "about 4 MB",
+        "less than a minute",
+        "highdicom could not be installed.",
+        "Check the internet connection, proxy and free disk space, and export again; or export another format.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -47,28 +89,28 @@ class Need:
     def sentence(self) -> str:
         """What is needed and how big it is."""
         there = f"version {self.found} is installed, which is too old" if self.found else "it is not installed yet"
+        about = ABOUT[self.package]
         return (
-            f"ProSegSlicer needs PyTorch {self.least} or newer; {there}. "
-            f"It will be downloaded ({SIZE}) and installed into Slicer once; packages that Slicer ships stay as they "
-            "are. This takes a few minutes and an internet connection."
+            f"{about.needs} {self.least} or newer {about.purpose}; {there}. "
+            f"It will be downloaded ({about.size}) and installed into Slicer once; packages that Slicer ships stay as "
+            f"they are. This takes {about.time} and an internet connection."
         )
 
 
 class InstallationError(ProSegError):
-    """PyTorch could not be installed. ``log`` is the end of what the installer said."""
+    """A package could not be installed. ``log`` is the end of what the installer said."""
 
-    def __init__(self, log: str) -> None:
-        super().__init__(
-            "PyTorch could not be installed.",
-            "Check the internet connection, proxy and free disk space, and click Segment Prostate again; or install "
-            "PyTorch with the PyTorch extension's PyTorch Utils module.",
-        )
+    def __init__(self, log: str, package: str = TORCH) -> None:
+        super().__init__(ABOUT[package].failed, ABOUT[package].remedy)
         self.log = log
 
 
-def needed() -> Need | None:
-    """What has to be installed before anything can be segmented; None if all is there. Imports nothing heavy."""
-    package, least = requirement()
+def needed(package: str = TORCH) -> Need | None:
+    """What has to be installed: ``TORCH`` before anything can be segmented, ``HIGHDICOM`` before DICOM can be written.
+
+    None if it is there. Imports nothing heavy.
+    """
+    least = requirement(package)[1]
     importlib.invalidate_caches()
     try:
         found = metadata.version(package)
@@ -77,11 +119,11 @@ def needed() -> Need | None:
     return Need(package, least, found) if _numbers(found) < _numbers(least) else None
 
 
-def requirement() -> tuple[str, str]:
-    """The package and its oldest version, as ``Resources/requirements.txt`` names them."""
+def requirement(package: str = TORCH) -> tuple[str, str]:
+    """A package and its oldest version, as ``Resources/requirements.txt`` names them."""
     lines = (line.partition("#")[0].strip() for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines())
-    package, least = next(filter(None, lines)).split(">=")
-    return package, least
+    versions = dict(line.split(">=") for line in lines if line)
+    return package, versions[package]
 
 
 def install(need: Need) -> None:
@@ -93,23 +135,24 @@ def install(need: Need) -> None:
     lines: list[str] = []
     try:
         with _constraints() as constraints:
-            _installer()(need, constraints, lines.append)
+            _installer(need)(need, constraints, lines.append)
     except Exception as error:  # whatever pip, the network or the disk ran into
-        raise InstallationError(_tail([*lines, str(error)])) from error
-    if needed():
-        raise InstallationError(_tail(lines) or "The installer ended without a word.")
+        raise InstallationError(_tail([*lines, str(error)]), need.package) from error
+    if needed(need.package):
+        raise InstallationError(_tail(lines) or "The installer ended without a word.", need.package)
 
 
 Installer = Callable[[Need, Path, Callable[[str], None]], None]
 
 
-def _installer() -> Installer:
-    try:
-        importlib.import_module("PyTorchUtils")
-    except ImportError:
-        pass
-    else:
-        return _by_pytorch_extension
+def _installer(need: Need) -> Installer:
+    if need.package == TORCH:
+        try:
+            importlib.import_module("PyTorchUtils")
+        except ImportError:
+            pass
+        else:
+            return _by_pytorch_extension
     try:
         importlib.import_module("slicer.packaging")
     except ImportError:

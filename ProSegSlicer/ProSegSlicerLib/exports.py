@@ -12,17 +12,20 @@ from typing import Any
 
 import slicer
 
+from proseg.dicom_seg import write_dicom_seg
 from proseg.errors import InputError
 from proseg.page import write_page
 from proseg.report import report, report_row, to_csv, to_json
-from proseg.writing import OutputSet, atomic, check_target, ending_of, write_image, write_text
+from proseg.writing import DICOM_ENDING, OutputSet, atomic, check_target, ending_of, write_image, write_text
 from ProSegSlicerLib import review
+from ProSegSlicerLib.dicom_sources import source_files
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import input_volume, zones
 
 NIFTI_NOTE, NOTE_BYTES = "ITK_FileNotes", 79  # ITK's name for NIfTI's field descrip, and how much it takes
 FORMATS = {
     ".seg.nrrd": "Segmentation for Slicer",
+    DICOM_ENDING: "DICOM Segmentation",
     ".nii.gz": "Labelmap, NIfTI (1 PZ, 2 CG)",
     ".json": "Report, JSON",
     ".csv": "Report, CSV",
@@ -64,6 +67,16 @@ def export_all(segmentation: Any, folder: str | os.PathLike[str], endings: Seque
     return paths
 
 
+def obstacle(segmentation: Any, ending: str) -> str:
+    """Why a segmentation cannot leave in a format whatever its contours, with what to do; empty if it can."""
+    if ending == DICOM_ENDING:
+        try:
+            source_files(input_volume(segmentation))
+        except InputError as error:
+            return str(error)
+    return ""
+
+
 def file_name(name: str) -> str:
     """A node's name as a file name that every system takes."""
     return "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(" .")[:120] or "zones"
@@ -88,6 +101,12 @@ def _segmentation(segmentation: Any, path: str | os.PathLike[str], outputs: Outp
                 raise OSError(f"Slicer could not write it ({storage.GetUserMessages().GetAllMessagesAsString()})")
     finally:
         mrml_scene().RemoveNode(storage)
+
+
+def _dicom(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    files, signed = source_files(input_volume(segmentation)), review.review(segmentation)[1]
+    compared = review.comparison(segmentation)
+    write_dicom_seg(review.findings(segmentation), files, path, outputs, review=signed, comparison=compared)
 
 
 def _labelmap(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
@@ -127,4 +146,11 @@ def _source(segmentation: Any) -> str:
     return name.replace("/", "_").replace("\\", "_")
 
 
-_WRITERS = {".seg.nrrd": _segmentation, ".nii.gz": _labelmap, ".json": _json, ".csv": _csv, ".html": _html}
+_WRITERS = {
+    ".seg.nrrd": _segmentation,
+    DICOM_ENDING: _dicom,
+    ".nii.gz": _labelmap,
+    ".json": _json,
+    ".csv": _csv,
+    ".html": _html,
+}

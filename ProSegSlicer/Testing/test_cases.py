@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pydicom
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from Testing.made_studies import Made
 
 from proseg import cases
 from proseg.cases import Found, find_cases
@@ -74,13 +76,86 @@ def test_what_is_no_case_is_passed_over(tmp_path):
     assert found(tmp_path) == {"t2": "t2.nii.gz"}
 
 
-def test_links_to_files_are_taken_and_links_to_folders_are_not_followed(tmp_path):
+def test_links_to_files_and_folders_are_followed_and_circles_end(tmp_path):
     outside = touch(tmp_path / "outside", "x.nii")
     root = touch(tmp_path / "in", "a/t2.nii")
     (root / "linked.nii").symlink_to(outside / "x.nii")
     (root / "a" / "loop").symlink_to(root, target_is_directory=True)
     (root / "elsewhere").symlink_to(outside, target_is_directory=True)
-    assert found(root) == {"a_t2": "a/t2.nii", "linked": "linked.nii"}
+    assert found(root) == {"a_t2": "a/t2.nii", "elsewhere_x": "elsewhere/x.nii", "linked": "linked.nii"}
+
+
+def test_label_maps_and_other_contrasts_beside_an_image_are_passed_over_and_told(tmp_path):
+    touch(tmp_path, "a/t2.nii.gz", "a/t2_seg.nii.gz", "a/adc.nii.gz", "b/zones.nii.gz")
+    told: list[Path] = []
+    assert found(tmp_path, passed_over=told) == {"a_t2": "a/t2.nii.gz", "b_zones": "b/zones.nii.gz"}
+    assert told == [tmp_path / "a" / "adc.nii.gz", tmp_path / "a" / "t2_seg.nii.gz"]
+
+
+def pack(file: Path, folder: Path) -> Path:
+    """Move what is in a folder into a ZIP."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    shutil.rmtree(folder)
+    return file
+
+
+def test_a_packed_study_or_image_is_one_case(tmp_path):
+    for series in ("s1", "s2"):
+        dicom(tmp_path / "in" / series / "1.dcm", "1.2.3")
+    pack(tmp_path / "ann.zip", tmp_path / "in")
+    touch(tmp_path / "in", "x/t2.nii.gz", "x/t2_seg.nii.gz", "readme.txt")
+    pack(tmp_path / "bob.ZIP", tmp_path / "in")
+    assert found(tmp_path) == {"ann": "ann.zip", "bob": "bob.ZIP"}
+    assert [(case.id, case.path) for case in find_cases(tmp_path / "ann.zip")] == [("ann", tmp_path / "ann.zip")]
+
+
+def test_each_of_several_packed_studies_and_images_is_a_case(tmp_path):
+    dicom(tmp_path / "in" / "ann" / "s1" / "1.dcm", "1.2.3")
+    dicom(tmp_path / "in" / "ann" / "s2" / "1.dcm", "1.2.3")
+    dicom(tmp_path / "in" / "bob" / "1.dcm", "1.2.4", "Bob")
+    touch(tmp_path / "in", "cem/t2.nii.gz")
+    pack(tmp_path / "export.zip", tmp_path / "in")
+    expected = {
+        "export_ann": "export.zip/ann",
+        "export_bob": "export.zip/bob",
+        "export_cem_t2": "export.zip/cem/t2.nii.gz",
+    }
+    assert found(tmp_path) == expected
+    assert [case.path.relative_to(tmp_path).as_posix() for case in find_cases(tmp_path / "export.zip")] == list(
+        expected.values()
+    )
+
+
+def test_a_case_in_a_zip_is_read_by_its_path_and_stamped_by_the_zip(tmp_path):
+    Made().write(tmp_path / "in" / "ann")
+    Made(patient="Roe^Ann", count=5).write(tmp_path / "in" / "bob")
+    pack(tmp_path / "two.zip", tmp_path / "in")
+    ann, bob = find_cases(tmp_path)
+    assert [read_t2w(case.path).image.GetSize()[2] for case in (ann, bob)] == [12, 5]
+    stamp = ann.stamp()
+    os.utime(tmp_path / "two.zip", (1, 1))
+    assert ann.stamp() != stamp
+
+
+def test_a_zip_beside_the_study_unpacked_from_it_is_no_second_case(tmp_path):
+    dicom(tmp_path / "ann" / "1.dcm", "1.2.3")
+    shutil.copytree(tmp_path / "ann", tmp_path / "copy")
+    pack(tmp_path / "ann.zip", tmp_path / "copy")
+    dicom(tmp_path / "bob" / "1.dcm", "1.2.4")
+    told: list[Path] = []
+    assert found(tmp_path, passed_over=told) == {"ann": "ann", "bob": "bob"}
+    assert told == [tmp_path / "ann.zip"]
+
+
+def test_a_damaged_zip_is_a_case_so_that_it_is_told_and_one_without_images_is_none(tmp_path):
+    touch(tmp_path, "bad.zip", "in/notes.txt")
+    pack(tmp_path / "docs.zip", tmp_path / "in")
+    assert found(tmp_path) == {"bad": "bad.zip"}
+    with pytest.raises(InputError, match="holds no image"):
+        find_cases(tmp_path / "docs.zip")
 
 
 def test_the_output_folder_inside_the_input_is_left_out_however_it_is_named(tmp_path):

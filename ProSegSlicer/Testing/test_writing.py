@@ -15,7 +15,8 @@ from Testing.made_results import make_result
 import proseg
 from proseg.errors import OutputError
 from proseg.writing import (
-    RESULT_ENDINGS,
+    IMAGE_ENDINGS,
+    SEGMENTATION_ENDING,
     OutputSet,
     atomic,
     check_target,
@@ -32,7 +33,7 @@ def geometry(image: sitk.Image) -> np.ndarray:
     return np.concatenate([image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()])
 
 
-@pytest.mark.parametrize("ending", [*RESULT_ENDINGS, ".NII.GZ", ".Seg.Nrrd"])
+@pytest.mark.parametrize("ending", [*IMAGE_ENDINGS, SEGMENTATION_ENDING, ".NII.GZ", ".Seg.Nrrd"])
 def test_every_format_brings_labels_and_geometry_back(tmp_path: Path, ending: str) -> None:
     result, out = make_result("RAI"), tmp_path / f"Müller – zwölf{ending}"
     write_result(result, out)
@@ -124,7 +125,7 @@ def test_a_disk_that_fills_up_is_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 @posix_only
-@pytest.mark.parametrize("ending", RESULT_ENDINGS)
+@pytest.mark.parametrize("ending", [*IMAGE_ENDINGS, SEGMENTATION_ENDING])
 def test_an_image_cut_short_never_appears(tmp_path: Path, ending: str) -> None:
     script = """
 import resource, signal, sys

@@ -1,4 +1,4 @@
-"""The command line: ``proseg segment``, ``proseg info``, ``proseg demo``.
+"""The command line: ``proseg segment``, ``proseg batch``, ``proseg info``, ``proseg demo``.
 
 Parsing imports nothing heavy, so that help and mistakes answer at once. Exit codes: 0 done; 1 something unforeseen;
 2 input, output or option that cannot be used, told in one sentence; 3 done, with quality flags that need a look (only
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proseg import __version__
-from proseg.errors import InputError, ProSegError
+from proseg.cli_batch import add_batch
+from proseg.errors import InputError, ProSegError, is_out_of_memory, printable
+from proseg.stopping import stoppable
 from proseg.threads import share_processor
 
 if TYPE_CHECKING:
+    from proseg.checks import T2WImage
     from proseg.inference import Segmenter
     from proseg.result import SegmentationResult
 
@@ -29,19 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     share_processor()
     try:
-        return options.run(options)
+        with stoppable():
+            return options.run(options)
     except ProSegError as error:
         _say(f"proseg: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
-        _say("proseg: Interrupted; nothing was written.")
-        return INTERRUPTED
-    except MemoryError:
-        _say("proseg: There is not enough memory for this image. Close other programs and try again.")
-        return UNFORESEEN
+    except KeyboardInterrupt as stop:
+        _say("proseg: Interrupted; no file was left half written.")
+        return getattr(stop, "exit_code", INTERRUPTED)
     except Exception as error:
         if options.traceback:
             raise
+        if is_out_of_memory(error):
+            _say("proseg: There is not enough memory for this image. Close other programs and try again.")
+            return UNFORESEEN
         _say(
             f"proseg: Something unforeseen happened ({type(error).__name__}: {error}). "
             "Run again with --traceback and report what it prints."
@@ -59,14 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     segment = commands.add_parser("segment", help="segment one examination", description=_segment.__doc__)
-    segment.add_argument("input", metavar="IN", type=Path, help="NIfTI, NRRD or MetaImage file, or a DICOM folder")
+    segment.add_argument(
+        "input", metavar="IN", type=Path, help="NIfTI, NRRD or MetaImage file, a DICOM folder, or a ZIP of either"
+    )
     segment.add_argument(
         "-o",
         "--output",
         metavar="OUT",
         type=Path,
         required=True,
-        help="labelmap (0 background, 1 PZ, 2 CG) by its ending: .nii.gz .nii .nrrd .mha, or .seg.nrrd for Slicer",
+        help="labelmap (0 background, 1 PZ, 2 CG) by its ending: .nii.gz .nii .nrrd .mha; .seg.nrrd for Slicer; .dcm "
+        "for a DICOM Segmentation of a DICOM input",
     )
     segment.add_argument(
         "--report", metavar="FILE", type=Path, help="measurements, flags and provenance: .json, or .html with pictures"
@@ -74,9 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--preview", metavar="FILE.png", type=Path, help="picture of the contours")
     segment.add_argument("--uncertainty", metavar="FILE", type=Path, help="uncertainty of each voxel, 0 to 1, an image")
     segment.add_argument("--psa", metavar="NG_ML", type=float, help="serum PSA in ng/mL, for the PSA density")
+    segment.add_argument(
+        "--name", metavar="TEXT", help="what reports call the examination; default: the file's name, none of a folder"
+    )
     segment.add_argument("--strict", action="store_true", help="exit with code 3 if a quality flag needs a look")
     _common(segment)
     segment.set_defaults(run=_segment)
+
+    add_batch(commands, _common)
 
     demo = commands.add_parser("demo", help="segment a generated examination", description=_demo.__doc__)
     demo.add_argument("-o", "--output", metavar="FOLDER", type=Path, default=Path("demo"), help="default: demo")
@@ -98,7 +110,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def _segment(options: argparse.Namespace) -> int:
     """Segment one examination. Outputs appear whole or not at all; inputs are never changed."""
-    from proseg.writing import IMAGE_ENDINGS, check_target
+    from proseg.writing import DICOM_ENDING, IMAGE_ENDINGS, check_target, ending_of
 
     _check_psa(options.psa)
     outputs: list[Path] = []
@@ -117,22 +129,29 @@ def _segment(options: argparse.Namespace) -> int:
         from proseg.reading import read_t2w
 
         t2w = read_t2w(options.input)
+        if ending_of(options.output) == DICOM_ENDING:
+            from proseg.dicom_slices import check_source
+
+            check_source(t2w.files)
+            check_target(options.output, t2w.files)
         progress("Loading the model", 0.05)
         result = _segmenter(options).segment(t2w, options.psa, progress)
         progress("Writing", 0.9)
-        _write(result, options, options.input)
+        _write(result, options, t2w)
         progress("Done", 1.0)
     _summarise(result)
     for path in outputs:
-        print(f"Wrote {path}")
+        print(printable(f"Wrote {path}"))
     return NEEDS_A_LOOK if options.strict and result.serious_flags else 0
 
 
-def _write(result: SegmentationResult, options: argparse.Namespace, source: Path) -> None:
+def _write(result: SegmentationResult, options: argparse.Namespace, t2w: T2WImage) -> None:
+    from proseg.report import source_name
     from proseg.writing import OutputSet, write_image, write_result, write_text
 
+    source = options.name.replace("/", "_") if options.name else source_name(t2w)
     with OutputSet() as outputs:
-        write_result(result, options.output, outputs)
+        write_result(result, options.output, outputs, t2w.files)
         if options.uncertainty:
             write_image(result.uncertainty_image(), options.uncertainty, outputs)
         if options.report and options.report.suffix.lower() == ".html":
@@ -220,7 +239,7 @@ def _summarise(result: SegmentationResult) -> None:
         density = found.psa_density
         print(f", PSA density {density:.2f} ng/mL per mL" if density is not None else "")
     for note in result.notes:
-        print(note)
+        print(printable(note))
     for flag in result.flags:
         print(f"[{flag.severity.value}] {flag.sentence}")
 
@@ -247,7 +266,7 @@ class _Progress:
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+    print(printable(sentence), file=sys.stderr)
 
 
 if __name__ == "__main__":

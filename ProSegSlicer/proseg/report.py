@@ -1,6 +1,6 @@
 """The report of a run: a dictionary ready for JSON, and a row of it for a table.
 
-It names no patient: of the input, only the file's own name. The only other name in it is that of the reviewer.
+It names no patient: of the input, only a file's own name. The only other name in it is that of the reviewer.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proseg.flags import Severity
 from proseg.geometry import orientation_code
 from proseg.result import Findings, Provenance, SegmentationResult
 from proseg.review import Comparison, Review, ReviewStatus, fingerprint, status
 
+if TYPE_CHECKING:
+    from proseg.checks import T2WImage
+
 SCHEMA_VERSION = "1.1"  # 1.1: review
+DICOM_NAME = "DICOM series"
 INTENDED_USE = "Research use: a qualified reader reviews and corrects every contour before use."
 
 # The table's columns, in this order; units stand in the names as they do in the report.
@@ -82,6 +86,14 @@ def report(
         "provenance": findings.provenance and _provenance(findings.provenance),
     }
     return _plain(content)
+
+
+def source_name(t2w: T2WImage) -> str | os.PathLike[str]:
+    """What a report calls an image that was read: its file, but a DICOM series by no name at all.
+
+    DICOM folders, and the files in them, are often named after the patient.
+    """
+    return DICOM_NAME if t2w.files else t2w.source
 
 
 def report_row(content: Mapping[str, Any]) -> dict[str, str | float]:

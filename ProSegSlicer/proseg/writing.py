@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,13 +22,15 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import OutputError
+from proseg.stopping import uninterrupted
 
 if TYPE_CHECKING:
     from proseg.result import SegmentationResult
 
 SEGMENTATION_ENDING = ".seg.nrrd"
+DICOM_ENDING = ".dcm"
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
-RESULT_ENDINGS = (*IMAGE_ENDINGS, SEGMENTATION_ENDING)
+RESULT_ENDINGS = (*IMAGE_ENDINGS, SEGMENTATION_ENDING, DICOM_ENDING)
 
 _COMPOUND_ENDINGS = (SEGMENTATION_ENDING, ".nii.gz")
 _FULL = ("the disk is full", "Free some space or choose another folder.")
@@ -59,7 +62,7 @@ def check_target(
 
     Args:
         path: where the output shall go; missing folders are made when it is written.
-        inputs: the files read in this run, none of which may be overwritten.
+        inputs: the files and folders read in this run: none may be overwritten, nor a DICOM folder given another file.
         endings: the endings that say how to write it.
         others: the other outputs of this run.
 
@@ -74,16 +77,20 @@ def check_target(
     for source in inputs:
         if _same(target, Path(source)):
             raise OutputError(f"{_shown(path)} is the input itself.", "Inputs are never overwritten: use another name.")
+        if ending_of(path) == DICOM_ENDING and Path(os.path.realpath(source)) in target.parents:
+            raise OutputError(
+                f"{_shown(path)} lies in the input folder, whose DICOM files it would join.", "Choose another folder."
+            )
     for other in others:
         if _same(target, _resolved(other)):
             raise _twice(path)
     folder = next((parent for parent in target.parents if parent.exists()), None)
     if folder is None:  # a drive that is not there
-        raise _trouble(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        raise trouble(path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     if not folder.is_dir():
         raise OutputError(f"{_shown(path)} cannot be written: {folder} is a file, not a folder.", "Choose a folder.")
     if not os.access(folder, os.W_OK | os.X_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise _trouble(path, PermissionError(errno.EACCES, ""))
+        raise trouble(path, PermissionError(errno.EACCES, ""))
 
 
 class OutputSet:
@@ -96,6 +103,7 @@ class OutputSet:
 
     def __init__(self) -> None:
         self._staged: dict[Path, Path] = {}  # temporary file by destination
+        weakref.finalize(self, _remove, self._staged)  # should an interrupt keep __exit__ from it
 
     def __enter__(self) -> OutputSet:
         return self
@@ -112,18 +120,19 @@ class OutputSet:
             raise _twice(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._staged[target] = _temporary(target)
+            with uninterrupted():
+                self._staged[target] = _temporary(target)
             yield self._staged[target]
         except OSError as error:
-            raise _trouble(path, error) from error
+            raise trouble(path, error) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        try:
-            if kind is None:
-                self._publish()
-        finally:
-            for temporary in self._staged.values():
-                temporary.unlink(missing_ok=True)
+        with uninterrupted():
+            try:
+                if kind is None:
+                    self._publish()
+            finally:
+                _remove(self._staged)
 
     def _publish(self) -> None:
         before: dict[Path, Path] = {}  # copies of what is replaced, to put back if a later rename fails
@@ -143,7 +152,7 @@ class OutputSet:
                 with suppress(OSError):
                     os.replace(before[finished], finished) if finished in before else finished.unlink()
             if isinstance(error, OSError):
-                raise _trouble(target, error) from error
+                raise trouble(target, error) from error
             raise
         finally:
             for copy in before.values():
@@ -187,14 +196,14 @@ def write_image(
 
     Args:
         image: any scalar image.
-        path: where to; one of ``RESULT_ENDINGS``.
+        path: where to; one of ``IMAGE_ENDINGS``, or ``.seg.nrrd``.
         outputs: the set that the file shall appear with; without one it appears by itself.
         header: fields to write into the header, where the format has them.
 
     Raises:
         OutputError: unknown ending, or the file cannot be written.
     """
-    check_target(path)
+    check_target(path, endings=(*IMAGE_ENDINGS, SEGMENTATION_ENDING))
     clean = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(image))  # a copy of sitk's would share its metadata
     clean.CopyInformation(image)
     for key, value in (header or {}).items():
@@ -209,16 +218,32 @@ def write_image(
             raise _incomplete(path)
 
 
-def write_result(result: SegmentationResult, out: str | os.PathLike[str], outputs: OutputSet | None = None) -> None:
+def write_result(
+    result: SegmentationResult,
+    out: str | os.PathLike[str],
+    outputs: OutputSet | None = None,
+    files: Sequence[Path] = (),
+) -> None:
     """Write the labels of a result by the ending of ``out``: one of ``RESULT_ENDINGS``.
 
-    ``.seg.nrrd`` is a Slicer segmentation with names, colours, terminology and provenance; the others are labelmaps
-    (0 background, 1 PZ, 2 CG) on the input's grid.
+    ``.seg.nrrd`` is a Slicer segmentation with names, colours, terminology and provenance, ``.dcm`` a DICOM
+    Segmentation; the others are labelmaps (0 background, 1 PZ, 2 CG) on the input's grid.
+
+    Args:
+        result: the segmentation.
+        out: where to.
+        outputs: the set that the file shall appear with; without one it appears by itself.
+        files: the DICOM files that the image was read from (``T2WImage.files``); only ``.dcm`` needs them.
 
     Raises:
         OutputError: unknown ending, or the file cannot be written.
+        InputError: ``.dcm``, but the image does not come from DICOM.
     """
-    if ending_of(out) == SEGMENTATION_ENDING:
+    if ending_of(out) == DICOM_ENDING:
+        from proseg.dicom_seg import write_dicom_seg
+
+        write_dicom_seg(result, files, out, outputs)
+    elif ending_of(out) == SEGMENTATION_ENDING:
         from proseg.segnrrd import header
 
         write_image(result.labelmap, out, outputs, header(result.labelmap, result.provenance))
@@ -238,7 +263,7 @@ def _resolved(path: str | os.PathLike[str]) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         return target
     except OSError as error:
-        raise _trouble(path, error) from error
+        raise trouble(path, error) from error
     except ValueError as error:  # a null character
         raise OutputError(f"{os.fspath(path)!r} is not a file name.", "Choose another name.") from error
     if stat.S_ISDIR(mode):
@@ -246,6 +271,11 @@ def _resolved(path: str | os.PathLike[str]) -> Path:
     if not stat.S_ISREG(mode):
         raise OutputError(f"{_shown(path)} is a device, not a file.", "Choose another name.")
     return target
+
+
+def _remove(staged: dict[Path, Path]) -> None:
+    for temporary in staged.values():
+        temporary.unlink(missing_ok=True)
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -277,7 +307,8 @@ def _equal(one: sitk.Image, other: sitk.Image) -> bool:
     )
 
 
-def _trouble(path: str | os.PathLike[str], error: OSError) -> OutputError:
+def trouble(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """What the system's error says of a file that cannot be written, in a sentence with a next step."""
     reason, remedy = _REASONS.get(error.errno or 0, (error.strerror or str(error), "Choose another file or folder."))
     return OutputError(f"{_shown(path)} cannot be written: {reason}.", remedy)
 
@@ -288,5 +319,5 @@ def _twice(path: str | os.PathLike[str]) -> OutputError:
 
 def _incomplete(path: str | os.PathLike[str]) -> OutputError:
     if shutil.disk_usage(_resolved(path).parent).free < 2**20:
-        return _trouble(path, OSError(errno.ENOSPC, ""))
+        return trouble(path, OSError(errno.ENOSPC, ""))
     return OutputError(f"{_shown(path)} could not be written whole.", "Choose another folder or another ending.")

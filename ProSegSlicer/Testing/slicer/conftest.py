@@ -43,6 +43,26 @@ def result() -> Any:
 
 
 @pytest.fixture
+def dicom_volume(volume: Any, tmp_path: Any) -> Iterator[Any]:
+    """``volume``, as if loaded from a DICOM series that Slicer's database knows; files in ``tmp_path / "study"``."""
+    import pydicom
+    from Testing.made_dicom import write_series
+    from Testing.made_results import make_result
+
+    files = write_series(make_result().image, tmp_path / "study")
+    known = {str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID): str(file) for file in files}
+
+    class Database:
+        def fileForInstance(self, instance: str) -> str:  # noqa: N802
+            return known.get(instance, "")
+
+    slicer.dicomDatabase = Database()
+    volume.SetAttribute("DICOM.instanceUIDs", " ".join(reversed(known)))
+    yield volume
+    vars(slicer).pop("dicomDatabase", None)  # the stand-ins may have taken it away
+
+
+@pytest.fixture
 def segmentation(volume: Any, result: Any) -> Any:
     """A segmentation of ``volume`` with the AI's result in it."""
     from proseg.report import report

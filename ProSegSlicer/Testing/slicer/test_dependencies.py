@@ -210,3 +210,32 @@ def test_an_installer_that_only_claims_success_is_not_believed(
     monkeypatch.setattr(without_torch, "install", lambda *_: None)
     with pytest.raises(InstallationError):
         dependencies.install(MISSING)
+
+
+def test_highdicom_is_installed_by_slicer_itself_and_replaces_nothing(
+    monkeypatch: pytest.MonkeyPatch, without_torch: Machine
+) -> None:
+    pytorch_extension(monkeypatch, without_torch, works=False)  # it knows only PyTorch
+    packaging(monkeypatch, without_torch)
+    real, present = metadata.version, []
+
+    def version(name: str) -> str:
+        if name == "highdicom" and not present:
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(without_torch, "install", lambda what, *_, **__: present.append(what))
+    need = dependencies.needed(dependencies.HIGHDICOM)
+    assert need.sentence.startswith(f"ProSegSlicer needs highdicom {need.least} or newer to write DICOM")
+    dependencies.install(need)
+    assert present == [[f"highdicom>={need.least}"]]
+    assert dependencies.needed(dependencies.HIGHDICOM) is None
+
+
+def test_the_requirements_are_those_of_the_package() -> None:
+    from Testing.conftest import ROOT
+
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for package in dependencies.ABOUT:
+        assert f'"{">=".join(dependencies.requirement(package))}"' in project

@@ -1,0 +1,161 @@
+"""DICOM Segmentations from Slicer's scene: contours and review as they are now, on the series in Slicer's database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from Testing.made_dicom import STUDY
+from Testing.read_dicom import assert_same_places, errors_of, kinds, read_by_highdicom
+from Testing.slicer.conftest import paint
+from Testing.slicer.test_review import EDIT
+
+from proseg.errors import InputError
+from proseg.labels import PZ
+from ProSegSlicerLib import dependencies, exports, review
+from ProSegSlicerLib.dependencies import InstallationError, Need
+from ProSegSlicerLib.dicom_sources import INSTANCES, source_files
+from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
+
+pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'proseg[dicom]'")
+
+
+def test_the_contours_as_they_are_now_go_into_the_volumes_study(
+    segmentation: Any, dicom_volume: Any, tmp_path: Path
+) -> None:
+    exports.export(segmentation, tmp_path / "zones.dcm")
+    assert kinds(tmp_path / "zones.dcm") == ["AUTOMATIC", "AUTOMATIC"]
+    assert pydicom.dcmread(tmp_path / "zones.dcm").StudyInstanceUID == STUDY
+    paint(segmentation, EDIT, PZ)
+    exports.export(segmentation, tmp_path / "edited.dcm")
+    assert_same_places(read_by_highdicom(tmp_path / "edited.dcm"), zones(segmentation))
+    assert "SEMIAUTOMATIC" in kinds(tmp_path / "edited.dcm")
+    assert errors_of(tmp_path / "edited.dcm") == []
+
+
+def test_a_sign_off_names_the_reviewer_until_an_edit_withdraws_it(
+    segmentation: Any, dicom_volume: Any, tmp_path: Path
+) -> None:
+    review.sign_off(segmentation, "Änne Müller")
+    exports.export(segmentation, tmp_path / "signed.dcm")
+    signed = pydicom.dcmread(tmp_path / "signed.dcm")
+    assert signed.ContentCreatorName == "Änne Müller^"
+    assert signed.SeriesDescription == "ProSegSlicer zones, drawn by AI, reviewed"
+    paint(segmentation, EDIT, PZ)
+    exports.export(segmentation, tmp_path / "withdrawn.dcm")
+    withdrawn = pydicom.dcmread(tmp_path / "withdrawn.dcm")
+    assert withdrawn.ContentCreatorName == "ProSegSlicer^"
+    assert withdrawn.SeriesDescription == "ProSegSlicer zones, drawn by AI and edited, withdrawn"
+
+
+def test_contours_drawn_by_hand_are_called_so(dicom_volume: Any, result: Any, tmp_path: Path) -> None:
+    node = create_segmentation(dicom_volume)
+    set_zones(node, result.labelmap)
+    exports.export(node, tmp_path / "zones.dcm")
+    assert kinds(tmp_path / "zones.dcm") == ["MANUAL", "MANUAL"]
+
+
+def test_a_volume_that_is_not_from_dicom_is_refused_with_the_way_out(segmentation: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"T2W was not loaded from DICOM.* Import the series in Slicer's DICOM module"):
+        exports.export_all(segmentation, tmp_path, [".json", ".dcm"])
+    assert list(tmp_path.iterdir()) == []
+    assert exports.obstacle(segmentation, ".dcm").startswith("T2W was not loaded from DICOM")
+    assert exports.obstacle(segmentation, ".json") == ""
+
+
+def test_files_gone_from_the_database_or_the_disk_are_missed(dicom_volume: Any, tmp_path: Path) -> None:
+    assert len(source_files(dicom_volume)) == 12
+    (tmp_path / "study" / "003.dcm").unlink()
+    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
+        source_files(dicom_volume)
+    dicom_volume.SetAttribute(INSTANCES, "1.2.3")
+    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
+        source_files(dicom_volume)
+
+
+def test_without_a_database_nothing_is_found(dicom_volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import slicer
+
+    monkeypatch.setattr(slicer, "dicomDatabase", None)
+    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
+        source_files(dicom_volume)
+
+
+def test_a_volume_that_left_the_scene_is_missed(segmentation: Any, dicom_volume: Any, scene: Any) -> None:
+    scene.RemoveNode(dicom_volume)
+    assert exports.obstacle(segmentation, ".dcm").startswith("The image is no longer in the scene")
+
+
+def test_the_panel_offers_dicom_only_for_volumes_from_dicom(case: Any, volume: Any, dicom_volume: Any) -> None:
+    box = case.panel.export.boxes[".dcm"]
+    volume.SetAttribute(INSTANCES, None)
+    node = case.segment(volume)
+    assert (box.enabled, box.checked) == (False, False)
+    assert "was not loaded from DICOM" in box.toolTip
+    dicom_volume.SetAttribute(INSTANCES, "")
+    case.panel.export.show(None)
+    assert box.enabled
+    case.panel.export.show(node)
+    assert not box.enabled
+
+
+NEED = Need("highdicom", "0.27", None)
+
+
+@pytest.fixture
+def asked(case: Any, dicom_volume: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The panel with a result of a DICOM volume, DICOM alone ticked, and highdicom not installed."""
+    case.segment(dicom_volume)
+    for ending, box in case.panel.export.boxes.items():
+        box.checked = ending == ".dcm"
+    case.ui.folderEdit.currentPath = str(tmp_path / "out")
+    missing = [NEED]
+    monkeypatch.setattr(dependencies, "needed", lambda package: missing[0] if missing else None)
+    monkeypatch.setattr(dependencies, "install", lambda need: missing.remove(need))
+    return case
+
+
+def test_highdicom_is_asked_for_at_the_click_and_then_used(asked: Any, tmp_path: Path) -> None:
+    asked.answers.prepared["install"] = True
+    asked.ui.exportButton.click()
+    ((question, text),) = asked.answers.asked
+    assert question == "install"
+    assert text.startswith("ProSegSlicer needs highdicom 0.27 or newer to write DICOM; it is not installed yet.")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["T2W zones.dcm"]
+    assert asked.ui.exportedLabel.text.startswith("Wrote T2W zones.dcm")
+    assert asked.ui.exportButton.enabled
+
+
+def test_who_does_not_want_highdicom_is_told_what_to_do(asked: Any, tmp_path: Path) -> None:
+    asked.answers.prepared["install"] = False
+    asked.ui.exportButton.click()
+    assert asked.ui.exportedLabel.text.startswith("Nothing was exported. DICOM needs highdicom")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_installation_of_highdicom_that_fails_is_a_sentence(
+    asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(need: Need) -> None:
+        raise InstallationError("ERROR: No matching distribution", need.package)
+
+    monkeypatch.setattr(dependencies, "install", fail)
+    asked.answers.prepared["install"] = True
+    asked.ui.exportButton.click()
+    assert asked.ui.exportedLabel.text.startswith("highdicom could not be installed. Check the internet connection")
+    assert asked.ui.exportButton.enabled
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scene_that_is_closed_while_highdicom_is_installed_exports_nothing(
+    asked: Any, scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install(_need: Need) -> None:
+        scene.Clear()
+        asked.panel.export.show(None)
+
+    monkeypatch.setattr(dependencies, "install", install)
+    asked.answers.prepared["install"] = True
+    asked.ui.exportButton.click()
+    assert not (tmp_path / "out").exists()
