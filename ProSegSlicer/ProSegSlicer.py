@@ -34,9 +34,9 @@ from proseg.labels import ZONES
 from proseg.measurements import measure
 from proseg.phantom import make_phantom
 from proseg.review import ReviewStatus, compare
+from proseg.worker_client import WorkerClient
 from ProSegSlicerLib import review, segments, volumes
 from ProSegSlicerLib.job import Job, JobState
-from ProSegSlicerLib.worker_client import WorkerClient
 
 POLL_S = 0.02  # between looks at a run that a script waits for
 

@@ -1,13 +1,12 @@
 """A folder of examinations, one after the other, through the worker and Slicer's scene, into files and one table.
 
-Nothing is lost: files appear whole or not at all, the table is written anew after every case, a case that fails is a
-row in it, and a run that was stopped goes on where it stopped. Only ``--overwrite`` replaces a result.
+Nothing is lost: files appear whole or not at all, a case that fails is a row in the table, and a run that was stopped
+goes on where it stopped, as ``proseg.batch_folder`` has it. Only ``--overwrite`` replaces a result.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import time
@@ -22,12 +21,10 @@ from proseg.errors import InputError, OutputError, ProSegError, brief
 from ProSegSlicerLib.temporary import private_folder
 
 UNFORESEEN, UNUSABLE, INTERRUPTED = 1, 2, 130
-TABLE = "results.csv"
 SEGMENTATION, SCENE = ".seg.nrrd", ".mrb"
 BEFORE = "done before"
 POLL_S = 0.02
 SILENCE_S = 600.0  # a worker that says nothing for so long is given up
-LISTED = 3  # files named in one sentence
 EXIT_CODES = """exit codes:
   0    every case is done
   1    some cases failed: the table says why, and the same command tries them again
@@ -85,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         type=Path,
         required=True,
-        help=f"gets a {SEGMENTATION} a case, and {TABLE}; for one run at a time",
+        help=f"gets a {SEGMENTATION} a case, and results.csv; for one run at a time",
     )
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="default: auto")
     parser.add_argument("--mrb", action="store_true", help="a Slicer scene (.mrb) a case as well")
@@ -111,36 +108,37 @@ class Batch:
         Raises:
             ProSegError: nothing can be started, or the table cannot be written.
         """
-        from proseg.table import FAILED, Table
-        from proseg.writing import check_target
+        from proseg.batch_folder import TABLE, OutputFolder
+        from proseg.table import FAILED
+        from proseg.worker_client import WorkerClient
         from ProSegSlicerLib.dependencies import needed
         from ProSegSlicerLib.scene import mrml_scene
-        from ProSegSlicerLib.worker_client import WorkerClient
 
         if needed():
             raise InputError(
                 "PyTorch, which segmentation needs, is not installed here or too old.",
                 "Click Segment Prostate in Slicer's ProSegSlicer module once: it offers to install it.",
             )
-        check_target(self.output / TABLE, endings=(".csv",))
         cases = find_cases(self.input, leave_out=self.output)
-        self.table = Table(self.output / TABLE, [case.id for case in cases])
-        if not self.overwrite:
-            self._refuse_to_replace(cases)
-        mrml_scene()
-        self.client = WorkerClient()
         ends: Counter[str] = Counter()
-        try:
-            if any(map(self._to_make, cases)):
-                self._prepare()
-            for number, case in enumerate(cases, 1):
-                end, line = self._case(case)
-                ends[end] += 1
-                print(f"[{number}/{len(cases)}] {case.id}: {line}", flush=True)
-        finally:
-            self.client.close()
+        mrml_scene()
+        with OutputFolder(self.output, cases) as self.folder:
+            if not self.overwrite:
+                self.folder.refuse_to_replace((case, self._targets(case)) for case in cases)
+            self.client = WorkerClient()
+            try:
+                if any(map(self._to_make, cases)):
+                    self._prepare()
+                for number, case in enumerate(cases, 1):
+                    end, line = self._case(case)
+                    ends[end] += 1
+                    if self.folder.fold_is_due():
+                        self.folder.fold()
+                    print(f"[{number}/{len(cases)}] {case.id}: {line}", flush=True)
+            finally:
+                self.client.close()
         counts = ", ".join(f"{count} {end}" for end, count in ends.items())
-        print(f"{len(cases)} case{'s' if len(cases) > 1 else ''}: {counts}. Table: {self.table.path}", flush=True)
+        print(f"{len(cases)} case{'s' if len(cases) > 1 else ''}: {counts}. Table: {self.output / TABLE}", flush=True)
         return UNFORESEEN if ends[FAILED] else 0
 
     def _targets(self, case: Found) -> list[Path]:
@@ -148,8 +146,7 @@ class Batch:
 
     def _to_make(self, case: Found) -> list[Path]:
         """The files of a case that this run makes."""
-        keep = self.table.is_done(case.id) and not self.overwrite
-        return [path for path in self._targets(case) if not (keep and path.exists())]
+        return self.folder.to_make(case, self._targets(case), self.overwrite)
 
     def _prepare(self) -> None:
         """Have the networks loaded, so that what would stop every case stops the run before the first.
@@ -162,20 +159,6 @@ class Batch:
             raise WorkerError(event["sentence"], event["remedy"])
         print(f"Device: {event['device']}. {event['reason']}", flush=True)
 
-    def _refuse_to_replace(self, cases: Sequence[Found]) -> None:
-        """Find out before any work whether there is something in the way: what the table does not tell of."""
-        strangers: list[str] = []
-        for case in cases:
-            existing = [path.name for path in self._targets(case) if path.exists()]
-            if existing and not (self.table.is_done(case.id) and self.table.is_about(case)):
-                strangers += existing
-        if strangers:
-            more = f" and {len(strangers) - LISTED} more" if len(strangers) > LISTED else ""
-            raise OutputError(
-                f"{self.output} already holds {', '.join(strangers[:LISTED])}{more}, not made from these images.",
-                "Choose another output folder, or give --overwrite to replace them.",
-            )
-
     def _case(self, case: Found) -> tuple[str, str]:
         """Do a case and write its row; returns how it ended, and that in words."""
         from proseg.report import report_row
@@ -184,7 +167,8 @@ class Batch:
         targets = self._to_make(case)
         if not targets:
             return BEFORE, BEFORE
-        began, stamp, before = time.perf_counter(), case.stamp(), self.table[case.id]
+        began, stamp = time.perf_counter(), case.stamp()
+        self.folder.begin([(case, targets)])
         try:
             with private_folder() as folder:
                 answer, note = self._ask(case, folder)
@@ -198,14 +182,9 @@ class Batch:
         except Exception as error:
             traceback.print_exc()
             sentence = f"Something unforeseen happened ({type(error).__name__}: {brief(error)})."
-        sentence = self._without_folders(sentence, case)
-        if before.get("status") == DONE and any(path.exists() for path in self._targets(case)):
-            row = before | {"sentence": f"This result is from before; doing it again failed: {sentence}"}
-        else:
-            seconds = round(time.perf_counter() - began, 3)
-            row = {"status": FAILED, "seconds": seconds, "sentence": sentence, STAMP: stamp}
-        self.table[case.id] = row
-        self.table.write()
+        sentence = self.folder.without_folders(sentence, case)
+        seconds = round(time.perf_counter() - began, 3)
+        self.folder.end([(case, self.folder.failure(case, self._targets(case), sentence, seconds, stamp))])
         return FAILED, f"{FAILED}. {sentence}"
 
     def _ask(self, case: Found, folder: Path) -> tuple[dict[str, Any], str]:
@@ -214,8 +193,8 @@ class Batch:
         Raises:
             WorkerError: the worker could not do it, or died of it; the next case gets a new one.
         """
+        from proseg.worker_death import GPUS
         from ProSegSlicerLib.job import CPU_INSTEAD, GPU_TROUBLE
-        from ProSegSlicerLib.worker_death import GPUS
 
         device, note = self.device, ""
         while True:
@@ -247,23 +226,14 @@ class Batch:
         )
 
     def _publish(self, case: Found, row: dict[str, Any], made: dict[Path, Path]) -> None:
-        """Bring row and files into the output folder, all or none.
-
-        The table goes first: were the process killed between the two, a file without a row would look like somebody
-        else's, but a row without a file is done again.
-        """
+        """Bring files, all or none, and then the row into the output folder."""
         from proseg.writing import OutputSet
 
-        self.table[case.id] = row
         with OutputSet() as outputs:
-            self.table.write(outputs)
             for target, file in made.items():
                 with outputs.file(target) as temporary:
                     shutil.copyfile(file, temporary)
-
-    def _without_folders(self, sentence: str, case: Found) -> str:
-        """A sentence for the table, which travels: folders may be named after patients and people."""
-        return sentence.replace(str(case.path), case.id).replace(f"{self.output}{os.sep}", "")
+        self.folder.end([(case, row)])
 
 
 def _through_the_scene(name: str, answer: dict[str, Any], targets: Sequence[Path], folder: Path) -> dict[Path, Path]:

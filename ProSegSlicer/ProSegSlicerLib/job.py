@@ -17,14 +17,14 @@ import SimpleITK as sitk
 
 from proseg.errors import InputError
 from proseg.review import fingerprint
+from proseg.worker_client import WorkerClient
+from proseg.worker_death import GPUS
 from ProSegSlicerLib import review
 from ProSegSlicerLib.overlay import set_uncertainty
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import create_segmentation, prepare, zones
 from ProSegSlicerLib.temporary import make_folder
 from ProSegSlicerLib.volumes import ijk_to_ras, refusal, to_sitk
-from ProSegSlicerLib.worker_client import WorkerClient
-from ProSegSlicerLib.worker_death import GPUS
 
 CPU_INSTEAD = "The GPU failed, so the CPU did the work."
 GPU_TROUBLE = ("gpu", "memory")  # failures that the CPU may be spared

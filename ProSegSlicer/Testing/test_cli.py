@@ -145,7 +145,7 @@ def test_an_interrupt_leaves_nothing_and_says_so(t2w, tmp_path, monkeypatch, cap
 
     monkeypatch.setattr("proseg.inference.clean_up", interrupted)
     assert cli.main(["segment", str(t2w), "-o", str(tmp_path / "zones.nii.gz")]) == 130
-    assert "nothing was written" in capsys.readouterr().err
+    assert "no file was left half written" in capsys.readouterr().err
     assert files(tmp_path) == set()
 
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+# "could not create": what oneDNN, torch's arithmetic, says where it gets no memory for its working space
+_MEMORY_WORDS = re.compile(
+    r"allocate memory|not enough memory|out of memory|bad_?alloc|could not create a (primitive|memory)", re.IGNORECASE
+)
+
 
 class ProSegError(Exception):
     """A fault worth telling the user about.
@@ -26,6 +33,16 @@ def brief(error: BaseException) -> str:
     """What another library's error says, in one line; its type where it says nothing."""
     lines = str(error).splitlines()
     return lines[0][:160] if lines else type(error).__name__
+
+
+def printable(text: str) -> str:
+    """A text as one line that any terminal can show: line breaks, control characters and broken ones as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, whatever library says so: torch and ITK have no error of their own for it."""
+    return isinstance(error, MemoryError) or _MEMORY_WORDS.search(str(error)) is not None
 
 
 class InputError(ProSegError):

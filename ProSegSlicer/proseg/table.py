@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ STAMP = "input_stamp"  # ``Found.stamp`` of the files that the row is about
 CASE_COLUMNS = ("id", "status", "seconds", "sentence")
 ALL_COLUMNS = (*CASE_COLUMNS, *COLUMNS, STAMP)
 
+Row = Mapping[str, "str | float"]
+
 
 class Table:
     """Rows by the case's id: those of this run in its order, then those that the file held of other cases.
@@ -34,16 +37,21 @@ class Table:
 
     def __init__(self, path: Path, ids: Sequence[str]) -> None:
         self.path = path
-        self._rows: dict[str, Mapping[str, str | float]] = {name: {} for name in ids}
+        # as JSON: a dictionary a row would take five times the memory, and a batch may have very many
+        self._rows: dict[str, str] = dict.fromkeys(ids, "")
         if path.exists():
-            self._rows |= self._read()
+            self._rows |= {name: _packed(row) for name, row in self._read()}
 
-    def __getitem__(self, name: str) -> Mapping[str, str | float]:
+    def __getitem__(self, name: str) -> Row:
         """A case's row, empty if it has none yet."""
-        return self._rows.get(name, {})
+        return json.loads(self._rows.get(name) or "{}")
 
-    def __setitem__(self, name: str, row: Mapping[str, str | float]) -> None:
-        self._rows[name] = {"id": name, **row}
+    def __setitem__(self, name: str, row: Row) -> None:
+        self._rows[name] = _packed({**row, "id": name})
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows there are, in order."""
+        return (json.loads(row) for row in self._rows.values() if row)
 
     def is_done(self, name: str) -> bool:
         """Whether a case is done, as its row says."""
@@ -59,13 +67,13 @@ class Table:
         Raises:
             OutputError: it cannot be written.
         """
-        write_text(to_csv(filter(None, self._rows.values()), ALL_COLUMNS), self.path, outputs)
+        write_text(to_csv(self, ALL_COLUMNS), self.path, outputs)
 
-    def _read(self) -> dict[str, dict[str, str]]:
+    def _read(self) -> list[tuple[str, dict[str, str]]]:
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:  # a spreadsheet may have added the mark
                 reader = csv.DictReader(file, strict=True)
-                rows = {row["id"]: {name: row[name] for name in ALL_COLUMNS if row.get(name)} for row in reader}
+                rows = [(row["id"], {name: row[name] for name in ALL_COLUMNS if row.get(name)}) for row in reader]
             if set(CASE_COLUMNS) <= set(reader.fieldnames or ()):
                 return rows
         except (OSError, ValueError, KeyError, csv.Error):
@@ -73,3 +81,7 @@ class Table:
         raise InputError(
             f"{self.path} is not a table of results, or is damaged.", "Move it away or choose another output folder."
         )
+
+
+def _packed(row: Row) -> str:
+    return json.dumps({name: value for name, value in row.items() if value not in ("", None)}, ensure_ascii=False)

@@ -12,3 +12,12 @@ def share_processor() -> None:
     longer; on an idle machine there is no difference. Whoever has set the variable knows better.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def threads_of(count: int) -> dict[str, str]:
+    """Environment variables that give a process this many threads, as torch, numpy and SimpleITK read them.
+
+    Whoever has set one of them knows better: it stays as it is.
+    """
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+    return {name: os.environ.get(name, str(count)) for name in names}

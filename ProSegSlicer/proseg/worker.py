@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from proseg import __version__
-from proseg.errors import DeviceError, InputError, OutputError, ProSegError, WeightsError, brief
+from proseg.errors import DeviceError, InputError, OutputError, ProSegError, WeightsError, brief, is_out_of_memory
 from proseg.threads import share_processor
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ PARENT_WATCH_S = 0.5
 WARM_FROM, COLD_FROM, WRITE_FROM = 0.05, 0.4, 0.9  # fractions at which networks and writing begin
 
 _GPU_WORDS = re.compile(r"cuda|cudnn|cublas|nvidia|\bhip|\bmps\b|\bgpu\b", re.IGNORECASE)
-_MEMORY_WORDS = re.compile(r"allocate memory|not enough memory|out of memory|bad_alloc", re.IGNORECASE)
 
 
 class RequestError(ProSegError):
@@ -64,8 +63,12 @@ KINDS: dict[type[ProSegError], tuple[str, str | None]] = {
 }
 
 
-def main() -> NoReturn:
-    """Serve requests until the caller closes stdin or dies."""
+def main(kind: Callable[[Tell], Worker] | None = None) -> NoReturn:
+    """Serve requests until the caller closes stdin or dies.
+
+    Args:
+        kind: makes the worker that answers; ``Worker`` by default.
+    """
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the caller's terminal: the caller decides
     faulthandler.enable()
@@ -86,7 +89,7 @@ def main() -> NoReturn:
     threading.Thread(target=_listen, args=(requests, lines), daemon=True).start()
     if os.name == "posix":
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
-    worker = Worker(tell)
+    worker = (kind or Worker)(tell)
     while True:
         worker.handle(lines.get())
 
@@ -122,6 +125,7 @@ class Worker:
 
     def __init__(self, tell: Tell) -> None:
         self.tell = tell
+        self.weights: Path | None = None  # the shipped ones
         self._segmenter: Segmenter | None = None
         self._chosen: tuple[str, Device] | None = None  # a request and the device taken for it
 
@@ -131,22 +135,26 @@ class Worker:
         try:
             request = _parse(line)
             number = request.get("id")
-            work = {"prepare": self._prepare, "segment": self._segment}.get(str(request.get("do")))
+            work = self.abilities().get(str(request.get("do")))
             if work is None:
                 raise RequestError(f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare or to segment.")
             work(number, request)
         except Exception as error:
-            self.tell(id=number, event="failed", **_failure(error))
+            self.tell(id=number, event="failed", **failure(error))
+
+    def abilities(self) -> dict[str, Callable[[Any, dict[str, Any]], None]]:
+        """What it does, by the word that asks for it; each is called with the request's id and the request."""
+        return {"prepare": self._prepare, "segment": self._segment}
 
     def _prepare(self, number: Any, request: dict[str, Any]) -> None:
-        device = self._ready(_field(request, "device", str, "auto"), self._progress(number)).pipeline.device
+        device = self.ready(field(request, "device", str, "auto"), self._progress(number)).pipeline.device
         self.tell(id=number, event="prepared", device=device.name, reason=device.reason)
 
     def _segment(self, number: Any, request: dict[str, Any]) -> None:
-        image, folder = (Path(_field(request, name, str)) for name in ("image", "folder"))
-        device = _field(request, "device", str, "auto")
-        psa = _field(request, "psa_ng_ml", (int, float, type(None)), None)
-        keep_image = _field(request, "keep_image", bool, False)
+        image, folder = (Path(field(request, name, str)) for name in ("image", "folder"))
+        device = field(request, "device", str, "auto")
+        psa = field(request, "psa_ng_ml", (int, float, type(None)), None)
+        keep_image = field(request, "keep_image", bool, False)
         if psa is not None and not 0 <= psa < float("inf"):
             raise InputError(f"A PSA of {psa:g} ng/mL is impossible.", "Give a number of ng/mL, 0 or more.")
         if not folder.is_dir():
@@ -158,7 +166,7 @@ class Worker:
 
         t2w = read_t2w(image)
         begin = COLD_FROM if self._segmenter is None else WARM_FROM
-        segmenter = self._ready(device, progress)
+        segmenter = self.ready(device, progress)
         told = None
 
         def segmenting(stage: str, done: float) -> None:
@@ -171,16 +179,16 @@ class Worker:
 
         result = segmenter.segment(t2w, psa, segmenting)
         progress("Writing", WRITE_FROM)
-        from proseg.report import report
+        from proseg.report import report, source_name
 
         files = write(result, folder, keep_image)
         progress("Done", 1.0)
-        self.tell(id=number, event="done", report=report(result, image), **files)
+        self.tell(id=number, event="done", report=report(result, source_name(t2w)), **files)
 
     def _progress(self, number: Any) -> Callable[[str, float], None]:
         return lambda stage, done: self.tell(id=number, event="progress", stage=stage, fraction=round(done, 3))
 
-    def _ready(self, request: str, progress: Callable[[str, float], None]) -> Segmenter:
+    def ready(self, request: str, progress: Callable[[str, float], None]) -> Segmenter:
         """The networks on the requested device; loaded once, moved where the request or a failed GPU asks for it."""
         if self._segmenter is None:
             progress("Starting torch", WARM_FROM)
@@ -191,7 +199,7 @@ class Worker:
                     f"A package that segmentation needs cannot be loaded ({brief(error)}).", "Install PyTorch again."
                 ) from error
             progress("Loading the model", 0.9 * COLD_FROM)
-            self._segmenter = Segmenter(device="cpu")
+            self._segmenter = Segmenter(self.weights, device="cpu")
         pipeline = self._segmenter.pipeline
         if (request, pipeline.device) != self._chosen:
             from proseg.devices import choose_device, cpu_after
@@ -261,14 +269,19 @@ def _parse(line: bytes) -> dict[str, Any]:
     return request
 
 
-def _field(request: dict[str, Any], name: str, kind: type | tuple[type, ...], *default: Any) -> Any:
+def field(request: dict[str, Any], name: str, kind: type | tuple[type, ...], *default: Any) -> Any:
+    """A request's field, if it is of this kind.
+
+    Raises:
+        RequestError: it is not, or is missing where there is no default.
+    """
     value = request.get(name, *default)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RequestError(f"The request's field {name!r} cannot be {value!r}.", "See the description of the protocol.")
     return value
 
 
-def _failure(error: Exception) -> dict[str, str]:
+def failure(error: Exception) -> dict[str, str]:
     """Kind, sentence and next step of what went wrong; what was not foreseen leaves its traceback on stderr."""
     if isinstance(error, ProSegError):
         kind, remedy = next((found for of, found in KINDS.items() if isinstance(error, of)), ("unforeseen", None))
@@ -276,7 +289,7 @@ def _failure(error: Exception) -> dict[str, str]:
     traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, RuntimeError) and _GPU_WORDS.search(str(error)):
         said = "gpu", f"The GPU failed ({brief(error)}).", "Set the device to CPU and try again."
-    elif isinstance(error, MemoryError) or _MEMORY_WORDS.search(str(error)):
+    elif is_out_of_memory(error):
         said = "memory", "There is not enough memory for this image.", "Close other programs and try again."
     else:
         what = f"Something unforeseen happened ({type(error).__name__}: {brief(error)})."

@@ -22,6 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import OutputError
+from proseg.imagefiles import nameable
 from proseg.stopping import uninterrupted
 
 if TYPE_CHECKING:
@@ -210,8 +211,9 @@ def write_image(
         clean.SetMetaData(key, value)
     with atomic(path, outputs) as temporary:
         try:
-            sitk.WriteImage(clean, str(temporary), useCompression=ending_of(path) != ".nii")
-            whole = _equal(sitk.ReadImage(str(temporary)), clean)
+            with nameable([temporary]) as (name,):
+                sitk.WriteImage(clean, name, useCompression=ending_of(path) != ".nii")
+                whole = _equal(sitk.ReadImage(name), clean)
         except RuntimeError:
             whole = False
         if not whole:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,7 +18,8 @@ import slicer.util
 from Testing.made_results import make_result
 from Testing.slicer.batch_runs import MadeClient, failed, run
 
-from ProSegSlicerLib import batch, worker_client
+from proseg import worker_client
+from ProSegSlicerLib import batch
 
 
 @pytest.fixture
@@ -173,7 +176,19 @@ def test_a_full_disk_loses_nothing_that_was_done(monkeypatch, made, source):
     stopped = run(source, first.output, "--overwrite")
     assert stopped.code == 2
     assert "disk is full" in stopped.err
-    assert {path: path.read_bytes() for path in first.output.iterdir()} == before
+    assert {path: path.read_bytes() for path in before} == before  # made again from the same images, they are the same
+    monkeypatch.undo()
+    monkeypatch.setattr(worker_client, "WorkerClient", made)
+    assert run(source, first.output).code == 0
+    assert [row["seconds"] for row in first.rows().values()] != [row["seconds"] for row in csv_rows(before)]
+    assert segmented(made) == ["a", "b", "a"]  # the journal knew what the second run had done
+    assert {path.name for path in before} == first.files()
+
+
+def csv_rows(files: dict[Path, bytes]) -> list[dict[str, str]]:
+    """The rows of the table among some files."""
+    (table,) = (content for path, content in files.items() if path.name == "results.csv")
+    return list(csv.DictReader(io.StringIO(table.decode(), newline="")))
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from Testing.slicer.test_review import EDIT
 
 from proseg.errors import InputError
 from proseg.labels import PZ
+from proseg.worker_client import WorkerClient
 from ProSegSlicerLib import review
 from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.overlay import uncertainty_volume
 from ProSegSlicerLib.segments import create_segmentation, input_volume, zones
 from ProSegSlicerLib.volumes import add_volume
-from ProSegSlicerLib.worker_client import WorkerClient
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""Start, talk to and kill the worker process (``proseg.worker``), without ever making the UI wait.
+"""Start, talk to and kill a worker process (``proseg.worker``), without ever making the caller wait.
 
-Threads read what the worker says; the UI's timer collects it with ``poll``. Whatever happens to the process becomes an
-event there, its death too. docs/worker-protocol.md lists the events.
+Threads read what the worker says; the caller, such as a UI's timer, collects it with ``poll``. Whatever happens to the
+process becomes an event there, its death too. docs/worker-protocol.md lists the events.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from proseg.errors import ProSegError
-from ProSegSlicerLib.worker_death import explain
+from proseg.worker_death import explain
 
 Event = dict[str, Any]
 
@@ -36,7 +36,7 @@ REAP_S = 5.0  # a process that was killed is gone after milliseconds, unless the
 # The folder that holds the packages comes first, whatever PYTHONPATH says, and the current folder not at all.
 _BOOTSTRAP = (
     "import sys; sys.path[:] = [sys.argv[1], *filter(None, sys.path)]; "
-    "import runpy; runpy.run_module('proseg.worker', run_name='__main__')"
+    "import runpy; runpy.run_module({module!r}, run_name='__main__')"
 )
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 _APART: dict[str, Any] = (
@@ -47,16 +47,18 @@ _APART: dict[str, Any] = (
 
 
 class WorkerClient:
-    """The worker process as the UI sees it. One thread, the UI's, calls this; no call waits for an answer.
+    """The worker process as its caller sees it. One thread, a UI's, calls this; no call waits for an answer.
 
     A process is started by the first ``send``, and again by the first ``send`` after it died or was killed.
 
     Args:
         command: what to start; ``worker_command()`` by default.
+        environment: variables that the process has besides, or instead of, the caller's own.
     """
 
-    def __init__(self, command: Sequence[str] | None = None) -> None:
+    def __init__(self, command: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> None:
         self._command = command
+        self._environment = {**os.environ, **environment} if environment else None
         self._numbers = itertools.count(1)
         self._events: queue.SimpleQueue[tuple[_Process, Event | None]] = queue.SimpleQueue()
         self._process: _Process | None = None
@@ -119,18 +121,24 @@ class WorkerClient:
     def _start(self) -> None:
         if self._last_resort is not None:
             self._last_resort.detach()
-        self._process = _Process(self._command or worker_command(), self._events.put)
+        if self._process is not None:
+            self._process.let_go()
+        self._process = _Process(self._command or worker_command(), self._environment, self._events.put)
         self._last_resort = weakref.finalize(self, self._process.kill)  # also runs when the interpreter exits
 
 
 class _Process:
     """One worker process: its streams, its threads, and what is known of it. Its threads keep no client alive."""
 
-    def __init__(self, command: Sequence[str], put: Callable[[tuple[_Process, Event | None]], None]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None,
+        put: Callable[[tuple[_Process, Event | None]], None],
+    ) -> None:
         self._put = put
-        self.popen = subprocess.Popen(
-            list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **_APART
-        )
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.popen = subprocess.Popen(list(command), env=environment, **pipes, **_APART)
         self.unwanted = False  # ended on purpose: nobody wants to hear of it
         self.ready = False
         self.device: str | None = None
@@ -175,13 +183,15 @@ class _Process:
         self.unwanted = True
         if self.popen.poll() is None:
             _end_tree(self.popen)
+        self.let_go()
+
+    def let_go(self) -> None:
         with suppress(OSError):
             self.popen.stdin.close()
 
     def close(self) -> None:
         self.unwanted = True
-        with suppress(OSError):
-            self.popen.stdin.close()
+        self.let_go()
         try:
             self.popen.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -212,13 +222,16 @@ class _Process:
         self._put((self, None))
 
 
-def worker_command() -> list[str]:
-    """The command that starts the worker that lies beside this package.
+def worker_command(module: str = "proseg.worker") -> list[str]:
+    """The command that starts the worker that lies beside this module.
+
+    Args:
+        module: which; one that speaks the worker's protocol.
 
     Raises:
         ProSegError: there is no Python to run it with.
     """
-    return [python_executable(), "-c", _BOOTSTRAP, str(Path(__file__).resolve().parents[1])]
+    return [python_executable(), "-c", _BOOTSTRAP.format(module=module), str(Path(__file__).resolve().parents[1])]
 
 
 def python_executable() -> str:

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import SimpleITK as sitk
 
+from proseg import worker_client
 from proseg.errors import ProSegError
 from proseg.phantom import Phantom
-from ProSegSlicerLib import worker_client
-from ProSegSlicerLib.worker_client import WorkerClient, python_executable, worker_command
-from ProSegSlicerLib.worker_death import explain
+from proseg.worker_client import WorkerClient, python_executable, worker_command
+from proseg.worker_death import explain
 
-MODULES = Path(__file__).resolve().parents[2]
+MODULES = Path(__file__).resolve().parents[1]
 PATIENCE_S = 60  # for what takes two seconds on a machine that has nothing else to do
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and process groups as POSIX has them")
@@ -84,7 +84,7 @@ def t2w(phantom: Phantom, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_imports_neither_slicer_nor_qt_nor_anything_heavy() -> None:
     program = (
-        "import sys, ProSegSlicerLib.worker_client\n"
+        "import sys, proseg.worker_client\n"
         "print([m for m in ('slicer', 'qt', 'vtk', 'torch', 'numpy', 'SimpleITK') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", program], cwd=MODULES, capture_output=True, text=True, check=True)
@@ -307,7 +307,7 @@ def run_program(body: str, *arguments: str) -> tuple[subprocess.Popen, int]:
     """Another process that has the real worker, and the worker's pid, which it prints when it is in ``body``."""
     program = (
         "import sys, time\n"
-        "from ProSegSlicerLib.worker_client import WorkerClient\n"
+        "from proseg.worker_client import WorkerClient\n"
         "client = WorkerClient()\n"
         "def until(name):\n"
         "    while not any(name in (event['event'], event.get('stage')) for event in client.poll()):\n"
