@@ -14,31 +14,43 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.labels import GLAND_UNKNOWN_ZONE
-from training.metrics import MetricRow, evaluate_case
+from training.metrics import BETWEEN_READERS, WHOLE, MetricRow, evaluate_case
 
-Segment = Callable[[object], tuple[np.ndarray, np.ndarray, tuple[float, float, float]]]
-"""From a case to its true labels, the predicted ones (K, J, I) and the spacing (k, j, i) in mm."""
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from training.layouts import Case
+    from training.preprocess import Arrays
+
+Segment = Callable[[object], tuple[list[np.ndarray], np.ndarray, tuple[float, float, float]]]
+"""From a case to each reader's labels, the predicted ones, all (K, J, I), and the spacing (k, j, i) in mm."""
 
 
 def from_files(weights: Path, device: str) -> Segment:
     """Judge labelmaps on the input's own grid, as users get them."""
+    from proseg.inference import Segmenter
+
+    segmenter = Segmenter(weights, device)
+    return on_input_grid(lambda image: segmenter.segment(image).labelmap)
+
+
+def on_input_grid(label: Callable[[sitk.Image], sitk.Image]) -> Segment:
+    """Judge what makes a labelmap of a case's image."""
     import SimpleITK as sitk
 
     from proseg.geometry import to_lps
-    from proseg.inference import Segmenter
     from training.datasets import load_image, load_labels
 
-    segmenter = Segmenter(weights, device)
-
-    def segment(case: object) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
-        image = load_image(case)
-        result = segmenter.segment(image)
-        truth, found = to_lps(load_labels(case)), to_lps(result.labelmap)
-        return sitk.GetArrayFromImage(truth), sitk.GetArrayFromImage(found), truth.GetSpacing()[::-1]
+    def segment(case: Case) -> tuple[list[np.ndarray], np.ndarray, tuple[float, float, float]]:
+        found = to_lps(label(load_image(case)))
+        readers = [to_lps(load_labels(case, reader)) for reader in ((1, 2) if case.zones_reader2 else (1,))]
+        truths = [sitk.GetArrayFromImage(labels) for labels in readers]
+        return truths, sitk.GetArrayFromImage(found), found.GetSpacing()[::-1]
 
     return segment
 
@@ -53,13 +65,13 @@ def from_arrays(weights: Path, device: str) -> Segment:
 
     pipeline = Pipeline(load_model(weights), choose_device(device))
 
-    def segment(case: object) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
+    def segment(case: Arrays) -> tuple[list[np.ndarray], np.ndarray, tuple[float, float, float]]:
         spacing = (case.slice_mm, PIXEL_MM, PIXEL_MM)
         grid = tuple(Axis(count, step, 0.0) for count, step in zip(case.image.shape, spacing, strict=True))
         prediction = pipeline.predict(case.image.astype(np.float32), grid)
         found = np.zeros(case.image.shape, np.uint8)
         found[prediction.box] = prediction.probabilities.argmax(axis=0)
-        return case.labels[0], found, spacing
+        return list(case.labels), found, spacing
 
     return segment
 
@@ -73,10 +85,14 @@ def unseen(cases: list, weights: Path) -> list:
 def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:
     """Rows of every case, with a line of progress each."""
     for number, case in enumerate(cases, 1):
-        truth, found, spacing = segment(case)
-        rows = evaluate_case(truth, found, spacing, case=case.id, source=case.source, fold=fold)
-        dice = "  ".join(f"{row.structure} {row.dice:.3f}" for row in rows if row.region == "whole")
-        known = "" if not (truth == GLAND_UNKNOWN_ZONE).any() else "  (zones unknown)"
+        truths, found, spacing = segment(case)
+        about = {"case": case.id, "source": case.source, "fold": fold}
+        rows = evaluate_case(truths[0], found, spacing, **about)
+        for second in truths[1:]:
+            rows += evaluate_case(second, found, spacing, **about, reader=2)
+            rows += evaluate_case(truths[0], second, spacing, **about, reader=BETWEEN_READERS)
+        dice = "  ".join(f"{row.structure} {row.dice:.3f}" for row in rows if row.region == WHOLE and row.reader == 1)
+        known = "" if not (truths[0] == GLAND_UNKNOWN_ZONE).any() else "  (zones unknown)"
         print(f"{number}/{len(cases)} {case.id}: {dice}{known}", flush=True)
         yield from rows
 
@@ -89,7 +105,8 @@ def explanation(rows: list[MetricRow], files: int, bare: bool) -> str:
     return (
         f"Made by `python -m training.evaluate`: {patients} patients that none of the networks has learned from "
         f"({files} of 5 folds), {zonal} of them with expert zones, the others with the whole gland only. Judged are "
-        f"{judged}. Distances are between surfaces; `cases.csv` has a row a case, structure and third of the gland."
+        f"{judged}. Distances are between surfaces; `cases.csv` has a row a case, structure, third of the gland and "
+        "reader (1, 2, or 0 for the second reader's labels judged against the first's)."
     )
 
 

@@ -21,8 +21,14 @@ from proseg.weights import MODEL_FOLDERS, SHIPPED, load_model, save_model
 
 
 def averaged_network(run: Path) -> tuple[ProSeg, list[str]]:
-    """The network of a run of ``training.train``, weights averaged, and the ids of the cases it learned from."""
+    """The network of a run of ``training.train``, weights averaged, and the ids of the cases it learned from.
+
+    Raises:
+        InputError: the run has trained a network to compare with.
+    """
     made = json.loads((run / "run.json").read_text())
+    if made["network"] is None:
+        raise InputError(f"{run} is one of {made['options']['network']}, which never ships.", "Take one of ProSeg.")
     network = ProSeg(NetworkConfig.from_dict(made["network"]))
     averaged = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["average"]
     network.load_state_dict({key.removeprefix("module."): v for key, v in averaged.items() if key != "n_averaged"})

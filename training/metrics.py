@@ -17,6 +17,7 @@ STRUCTURES = ("PZ", "CG", "gland")
 WHOLE = "whole"
 THIRDS = ("apex", "middle", "base")
 REGIONS = (WHOLE, *THIRDS)
+BETWEEN_READERS = 0
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class MetricRow:
         volume_error_percent: the same in per cent of the true volume; nan without truth.
         truth_ml: true volume, mL.
         missed: there is truth in the region and no prediction at all.
+        reader: whose labels are the truth, 1 or 2; BETWEEN_READERS: reader 2's are judged as if they were a prediction.
     """
 
     case: str
@@ -52,6 +54,7 @@ class MetricRow:
     volume_error_percent: float
     truth_ml: float
     missed: bool
+    reader: int = 1
 
 
 def evaluate_case(
@@ -62,6 +65,7 @@ def evaluate_case(
     case: str = "",
     source: str = "",
     fold: int = 0,
+    reader: int = 1,
 ) -> list[MetricRow]:
     """Compare a prediction with the truth.
 
@@ -81,6 +85,7 @@ def evaluate_case(
         case: case id for the rows.
         source: data source for the rows.
         fold: fold for the rows.
+        reader: reader for the rows.
 
     Returns:
         A row per structure and region; without any truth only the region ``whole``.
@@ -108,7 +113,8 @@ def evaluate_case(
         for region, ks in regions.items():
             numbers = _compare(true[ks], found[ks], math.prod(spacing_kji) / 1000)
             hd95_mm, asd_mm = _summary_distances(surfaces, ks)
-            rows.append(MetricRow(case, source, fold, structure, region, hd95_mm=hd95_mm, asd_mm=asd_mm, **numbers))
+            numbers |= {"hd95_mm": hd95_mm, "asd_mm": asd_mm, "reader": reader}
+            rows.append(MetricRow(case, source, fold, structure, region, **numbers))
     return rows
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from proseg.writing import write_text
-from training.metrics import REGIONS, STRUCTURES, THIRDS, WHOLE, MetricRow
+from training.metrics import BETWEEN_READERS, REGIONS, STRUCTURES, THIRDS, WHOLE, MetricRow
 
 _COLUMNS = (  # heading, attribute, decimals
     ("Dice", "dice", 3),
@@ -29,12 +29,14 @@ def write_csv(rows: Iterable[MetricRow], path: Path) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.name for column in fields(MetricRow)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in asdict(row).items()} for row in rows)
+    writer.writerows({name: cell(value) for name, value in asdict(row).items()} for row in rows)
     write_text(text.getvalue(), path)
 
 
 def summarise(rows: Sequence[MetricRow]) -> str:
-    """Describe the results in Markdown tables: in all, per source, per fold, per third and the worst cases.
+    """Describe the results in Markdown tables: in all, per source, per fold, per third, readers and the worst cases.
+
+    All but the table of readers are about the first reader's labels.
 
     Numbers are mean ± sample standard deviation over the cases with the structure in truth or prediction, whose number
     is given. Undefined values are left out; so distances do not see missed structures: the column Missed counts those.
@@ -43,6 +45,8 @@ def summarise(rows: Sequence[MetricRow]) -> str:
     rows.sort(key=lambda row: (STRUCTURES.index(row.structure), REGIONS.index(row.region), row.case))
     if not rows:
         return "No results.\n"
+    read_twice = [row for row in rows if row.region == WHOLE and row.reader != 1]
+    rows = [row for row in rows if row.reader == 1]
     whole = [row for row in rows if row.region == WHOLE]
     thirds = [row for row in rows if row.region in THIRDS]
     parts = [
@@ -54,6 +58,7 @@ def summarise(rows: Sequence[MetricRow]) -> str:
         _grouped(sorted(whole, key=lambda row: row.fold), ("Fold", "Structure"), lambda r: (str(r.fold), r.structure)),
         "## Per third of the gland",
         _grouped(thirds, ("Structure", "Third"), lambda row: (row.structure, row.region)),
+        *(("## Against two readers", _readers(whole, read_twice)) if read_twice else ()),
         "## Worst case per structure (lowest Dice)",
         _worst(whole),
     ]
@@ -66,9 +71,27 @@ def _grouped(rows: Iterable[MetricRow], headings: Sequence[str], key: Callable[[
         groups.setdefault(key(row), []).append(row)
     lines = []
     for name, group in groups.items():
-        numbers = [_mean_sd([getattr(row, attribute) for row in group], places) for _, attribute, places in _COLUMNS]
+        numbers = [mean_sd([getattr(row, attribute) for row in group], places) for _, attribute, places in _COLUMNS]
         lines.append([*name, str(len(group)), *numbers, str(sum(row.missed for row in group))])
-    return _table([*headings, "Cases", *(column[0] for column in _COLUMNS), "Missed"], lines, len(headings))
+    return table([*headings, "Cases", *(column[0] for column in _COLUMNS), "Missed"], lines, len(headings))
+
+
+def _readers(first: Sequence[MetricRow], second: Sequence[MetricRow]) -> str:
+    """How close the contours are to each of two readers, and these to each other, on the cases that both have drawn."""
+    twice = {row.case for row in second}
+    groups = (
+        ("contours and reader 1", [row for row in first if row.case in twice]),
+        ("contours and reader 2", [row for row in second if row.reader == 2]),
+        ("reader 2 and reader 1", [row for row in second if row.reader == BETWEEN_READERS]),
+    )
+    lines = []
+    for structure in STRUCTURES:
+        for name, group in groups:
+            rows = [row for row in group if row.structure == structure]
+            dice, hd95 = ([getattr(row, column) for row in rows] for column in ("dice", "hd95_mm"))
+            worst = f"{min(dice):.3f}" if dice else "–"
+            lines.append([structure, name, str(len(rows)), mean_sd(dice, 3), worst, mean_sd(hd95, 1)])
+    return table(["Structure", "Between", "Cases", "Dice", "Lowest Dice", "HD95 (mm)"], lines, 2)
 
 
 def _worst(whole: Sequence[MetricRow]) -> str:
@@ -76,12 +99,13 @@ def _worst(whole: Sequence[MetricRow]) -> str:
     for structure in STRUCTURES:
         if scored := [row for row in whole if row.structure == structure]:
             row = min(scored, key=lambda row: row.dice)
-            numbers = [_mean_sd([getattr(row, attribute)], places) for _, attribute, places in _COLUMNS]
+            numbers = [mean_sd([getattr(row, attribute)], places) for _, attribute, places in _COLUMNS]
             lines.append([structure, row.case, row.source, f"{row.truth_ml:.1f}", *numbers])
-    return _table(["Structure", "Case", "Source", "Truth (mL)", *(column[0] for column in _COLUMNS)], lines, 3)
+    return table(["Structure", "Case", "Source", "Truth (mL)", *(column[0] for column in _COLUMNS)], lines, 3)
 
 
-def _mean_sd(values: Sequence[float], places: int) -> str:
+def mean_sd(values: Sequence[float], places: int) -> str:
+    """Mean ± sample standard deviation of the defined values, a dash where there are none."""
     defined = [value for value in values if not math.isnan(value)]
     if not defined:
         return "–"
@@ -89,13 +113,14 @@ def _mean_sd(values: Sequence[float], places: int) -> str:
     return f"{mean} ± {np.std(defined, ddof=1):.{places}f}" if len(defined) > 1 else mean
 
 
-def _table(headings: Sequence[str], lines: Iterable[Sequence[str]], text_columns: int) -> str:
+def table(headings: Sequence[str], lines: Iterable[Sequence[str]], text_columns: int) -> str:
     """A Markdown table; the columns after the text ones are aligned right."""
     rule = ["---"] * text_columns + ["---:"] * (len(headings) - text_columns)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
+    """A value as the CSV has it: undefined ones empty, six digits."""
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):

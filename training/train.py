@@ -27,7 +27,9 @@ from torch.utils.data import DataLoader, Dataset
 from proseg.errors import InputError, WeightsError
 from proseg.network import NetworkConfig, ProSeg
 from proseg.weights import load_model
+from training.baselines import BASELINES, PROSEG
 from training.folds import assign_folds
+from training.learning_curve import subset
 from training.losses import ZonalLoss
 from training.preprocess import Arrays, load
 
@@ -74,11 +76,12 @@ class Trainer:
     """One training run that can be stopped and resumed."""
 
     def __init__(
-        self, network: ProSeg, options: argparse.Namespace, make_crops: Callable[..., Dataset], cases: list[Arrays]
+        self, network: nn.Module, options: argparse.Namespace, make_crops: Callable[..., Dataset], cases: list[Arrays]
     ) -> None:
         self.options, self.make_crops, self.cases = options, make_crops, cases
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        layout = torch.channels_last if isinstance(network, ProSeg) else torch.preserve_format  # others are 3D
+        self.network = network.to(self.device, memory_format=layout)
         self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
         plain = [p for p in network.parameters() if p.ndim < 2]
         weights = [p for p in network.parameters() if p.ndim >= 2]
@@ -184,6 +187,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--without", nargs="*", default=[], choices=["directional", "cross_slice", "gate", "pyramid"])
     parser.add_argument("--norm", default="instance", choices=["instance", "group", "batch"])
+    parser.add_argument("--network", default=PROSEG, choices=[PROSEG, *BASELINES], help="ProSeg, or one to compare")
+    parser.add_argument("--cases", type=int, help="learn from so many cases only: for the learning curve")
     return parser.parse_args(arguments)
 
 
@@ -205,10 +210,12 @@ def main() -> None:
     learn, held_out = split(load(options.arrays), options.fold)
     if options.no_partial:
         learn = [case for case in learn if case.zonal]
-    network = ProSeg(config)
+    if options.cases:
+        learn = subset(learn, options.cases)
+    network = ProSeg(config) if options.network == PROSEG else BASELINES[options.network]()
     before = initialise(network, options.start_from, options.task, held_out) if options.start_from else []
     run = {
-        "network": config.to_dict(),
+        "network": config.to_dict() if options.network == PROSEG else None,
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
         "learned": sorted({case.id for case in learn} | set(before)),
         "held_out": [case.id for case in held_out],

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from proseg.calibration import Calibration
 from proseg.cleanup import clean_up, raw_labels
 from proseg.flags import QualityFlag, Severity
 from proseg.geometry import input_slice_indices
 from proseg.labels import CG, PZ
-from proseg.quality import LOW_CONFIDENCE, assess, slice_confidence
+from proseg.quality import LOW_CONFIDENCE, assess, gland_confidence, slice_confidence
 
 SPACING_KJI = (3.0, 1.0, 1.0)
 SHAPE = (18, 60, 70)
@@ -162,7 +163,8 @@ def test_uncertain_slices_are_named_with_their_place(prostate: np.ndarray) -> No
         ({3: 0.6, 4: 0.65, 15: 0.55}, Severity.INFO),
         ({5: 0.6}, Severity.WARNING),
         ({13: 0.69}, Severity.WARNING),
-        ({3: 0.45}, Severity.WARNING),
+        ({3: 0.45}, Severity.INFO),
+        ({3: 0.15}, Severity.WARNING),
         ({16: 0.6}, Severity.INFO),  # beyond the gland, undecided
     ],
 )
@@ -251,3 +253,32 @@ def test_expert_labels_raise_only_the_flags_they_deserve(shared_data: Path) -> N
         if any(flag.severity is not Severity.INFO for flag in flags.values()):
             serious[path.parent.name] = flags
     assert set(serious) == {"promise12_test_case03_msd24", "promise12_train_case23_msd16"}
+
+
+def test_a_gland_the_network_hardly_believes_is_flagged_as_a_whole(prostate: np.ndarray) -> None:
+    sure, unsure = one_hot(prostate), 0.6 * one_hot(prostate) + 0.4 / 3
+    assert gland_confidence(sure, prostate) == pytest.approx(1)
+    assert gland_confidence(unsure, prostate) < 0.8
+    flag = flags_of(prostate, believed=False)["doubtful_gland"]
+    assert flag.severity is Severity.WARNING
+    assert flag.slices == ()
+
+
+def test_the_confidence_of_a_gland_is_that_of_its_slices_by_size(prostate: np.ndarray) -> None:
+    probabilities = one_hot(prostate)
+    probabilities[:, 3] = 0.5 * probabilities[:, 3] + 0.5 / 3  # a small slice in doubt
+    assert 0.9 < gland_confidence(probabilities, prostate) < 1
+    assert slice_confidence(probabilities, prostate)[3] < 0.8
+    assert gland_confidence(probabilities, np.zeros_like(prostate)) == 1
+
+
+def test_a_calibration_moves_what_is_believed_and_which_slices_are_named(prostate: np.ndarray) -> None:
+    probabilities = one_hot(prostate)
+    probabilities[:, 16] = probabilities[:, 15] * 0.2
+    probabilities[0, 16] = 1 - probabilities[1:, 16].sum(axis=0)
+    probabilities[:, 9] = 0.8 * probabilities[:, 9] + 0.2 / 3
+    plain = slice_confidence(probabilities, prostate)
+    strict = slice_confidence(probabilities, prostate, calibration=Calibration(slices=(-1.0, 1.0), beyond=(-1.0, 1.0)))
+    assert 16 not in plain
+    assert strict[16] == pytest.approx(1 / (1 + np.e / 4), abs=1e-3)
+    assert strict[9] < plain[9] - 0.05

@@ -20,7 +20,7 @@ from proseg.flags import QualityFlag, Severity
 from proseg.geometry import from_lps, grid_of, input_slice_indices, to_lps
 from proseg.measurements import measure
 from proseg.pipeline import Pipeline, Prediction, Progress
-from proseg.quality import assess, slice_confidence
+from proseg.quality import assess, gland_confidence, slice_confidence
 from proseg.result import Provenance, SegmentationResult
 from proseg.weights import load_model
 
@@ -76,11 +76,14 @@ class Segmenter:
             labels = clean_up(prediction.probabilities, spacing)
             labelmap = self._on_input_grid(labels, prediction, lps, t2w.image)
         with clock.time("measure"):
-            confidence = slice_confidence(prediction.probabilities, labels, prediction.box[0].start)
+            calibration = self.model.calibration
+            probabilities = calibration.probabilities(prediction.probabilities)
+            confidence = slice_confidence(probabilities, labels, prediction.box[0].start, calibration)
             flags = assess(
                 labels,
                 raw_labels(prediction.probabilities),
                 confidence,
+                believed=gland_confidence(prediction.probabilities, labels) >= calibration.least,
                 spacing_kji=spacing,
                 box=prediction.box,
                 image_shape=voxels.shape,
@@ -92,7 +95,7 @@ class Segmenter:
         return SegmentationResult(
             image=t2w.image,
             labelmap=labelmap,
-            probabilities=prediction.probabilities,
+            probabilities=probabilities,
             box=prediction.box,
             slice_confidence=dict(sorted(by_input_slice.items())),
             measurements=measurements,

@@ -28,6 +28,7 @@ Progress = Callable[[str, float], None]
 
 CONTEXT_MM = 25.0  # seen on every side of the gland
 LEAST_PIXELS = 144  # side of the smallest in-plane box: 101 mm
+NEGLIGIBLE = 0.01  # a gland less probable than this is not worth the way back to the image's grid
 LEAST_LOCATED_ML = 2.0  # less gland than this from afar is not a place to go by
 
 
@@ -78,7 +79,7 @@ class Pipeline:
             box = closer_look(grid, extents(1 - probabilities[BACKGROUND], box))
             probabilities = self.segment(array, grid, box)
         progress("Back to the image's grid", 0.7)
-        return Prediction(*back(probabilities, box, grid), gland is not None)
+        return Prediction(*back(*trimmed(probabilities, box), grid), gland is not None)
 
     def locate(self, array: np.ndarray, grid: Grid) -> Grid | None:
         """The box around the gland, found at low resolution, or None."""
@@ -136,6 +137,23 @@ def cut_off(background: np.ndarray, grid: Grid, box: Grid) -> bool:
         if any(more and gland.take(place, axis).any() for place, more in edges):
             return True
     return False
+
+
+def trimmed(probabilities: np.ndarray, box: Grid) -> tuple[np.ndarray, Grid]:
+    """Without the outer rows and columns in which gland is next to impossible; all of them if it is so everywhere.
+
+    Slices stay: how sure the network is that a slice beside the gland has none is worth knowing.
+    """
+    possible = probabilities[BACKGROUND] < 1 - NEGLIGIBLE
+    if not possible.any():
+        return probabilities, box
+    grid = list(box)
+    for axis in (1, 2):
+        filled = np.flatnonzero(possible.any(axis=tuple({0, 1, 2} - {axis})))
+        first, last = max(0, filled[0] - 1), min(box[axis].count - 1, filled[-1] + 1)  # interpolation needs neighbours
+        probabilities = probabilities.take(range(first, last + 1), axis + 1)
+        grid[axis] = Axis(int(last - first) + 1, box[axis].spacing, box[axis].start + float(first) * box[axis].spacing)
+    return probabilities, tuple(grid)
 
 
 def back(probabilities: np.ndarray, box: Grid, grid: Grid) -> tuple[np.ndarray, tuple[slice, slice, slice]]:

@@ -13,6 +13,7 @@ from itertools import groupby
 
 import numpy as np
 
+from proseg.calibration import Calibration
 from proseg.cleanup import pieces
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import CG, PZ
@@ -34,18 +35,27 @@ CUT_OFF_SHARE = 0.25
 # Two experts' Dice over both zones of a slice is 0.88 in the median; it is below 0.7 in 16 % of slices, all of them
 # near the apex or the base (14 cases read twice, 214 slices).
 LOW_CONFIDENCE = 0.7
-# At either end of the gland so many slices are uncertain to readers too: that alone is no warning, unless the network
-# believes less than half of its own contour.
+# At either end of the gland so many slices are uncertain to readers too: in all of 17 held-out patients one of them was
+# below 0.7. They are slices to check, but no warning, unless next to nothing of a contour is believed.
 END_SLICES = 2
-NO_CONFIDENCE = 0.5
+NO_CONFIDENCE = 0.2
 # Gland probability below this is haze: tens of thousands of background voxels at a per mille each would otherwise
 # outweigh a small apex.
 HAZE = 0.1
 
+DOUBTFUL = QualityFlag(
+    "doubtful_gland",
+    Severity.WARNING,
+    "The network is unsure of the whole gland: if this is an axial T2W image of a prostate, check every contour.",
+)
+AS_THEY_ARE = Calibration()
+
 BORDERS = (("inferior", "superior"), ("anterior", "posterior"), ("right", "left"))  # low and high end of k, j, i
 
 
-def slice_confidence(probabilities: np.ndarray, labels: np.ndarray, first_slice: int = 0) -> dict[int, float]:
+def slice_confidence(
+    probabilities: np.ndarray, labels: np.ndarray, first_slice: int = 0, calibration: Calibration = AS_THEY_ARE
+) -> dict[int, float]:
     """How much of each slice's contours to believe, 0..1: the Dice that the probabilities themselves expect.
 
     In a slice with gland: twice the probability of the labels given, summed over the gland, divided by the gland's
@@ -54,30 +64,47 @@ def slice_confidence(probabilities: np.ndarray, labels: np.ndarray, first_slice:
     small and its border long: the apex and the base; and it falls too where the network saw gland that the labels lack.
 
     A slice without gland next to one with gland is listed only where the network is undecided about it: where its mean
-    background probability, over the neighbour's gland, is below `LOW_CONFIDENCE`. That mean is its confidence.
+    background probability, over the neighbour's gland, is below `LOW_CONFIDENCE`. That mean is its confidence. A
+    calibration turns both into what they have turned out to be worth.
 
     Args:
         probabilities: (3, K, J, I), background, PZ and CG, summing to 1.
         labels: uint8 (K, J, I), the cleaned labels.
         first_slice: k of the arrays' first slice in the whole image.
+        calibration: what such a Dice, and such a mean, have turned out to be worth.
 
     Returns:
         Confidence by k of the whole LPS-oriented image, ascending.
     """
     gland = labels > 0
-    zones = probabilities[PZ] + probabilities[CG]
-    believed = np.where(labels == PZ, probabilities[PZ], probabilities[CG]).sum(axis=(1, 2), where=gland)
-    expected = zones.sum(axis=(1, 2), where=gland | (zones > HAZE))
-    size = gland.sum(axis=(1, 2))
+    believed, expected, size = _believed(probabilities, labels)
     dice = np.minimum(2 * believed / np.maximum(size + expected, 1), 1)  # at most 1 but for rounding
-    confidence = {int(k): float(dice[k]) for k in np.flatnonzero(size)}
+    zones = probabilities[PZ] + probabilities[CG]
+    confidence = {int(k): calibration.slice_dice(float(dice[k])) for k in np.flatnonzero(size)}
     for k in np.flatnonzero(size == 0):
         beside = [gland[n] for n in (k - 1, k + 1) if 0 <= n < len(size) and size[n]]
         if beside:
-            absent = float(1 - zones[k][np.any(beside, axis=0)].mean())
+            absent = calibration.absence(float(1 - zones[k][np.any(beside, axis=0)].mean()))
             if absent < LOW_CONFIDENCE:
                 confidence[int(k)] = absent
     return {first_slice + k: confidence[k] for k in sorted(confidence)}
+
+
+def gland_confidence(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The Dice that the probabilities expect of all slices together, as of each in `slice_confidence`; 1 of nothing.
+
+    Where there is no prostate, networks draw what they half believe: this tells them apart better than any slice does.
+    """
+    believed, expected, size = (part.sum() for part in _believed(probabilities, labels))
+    return float(min(2 * believed / (size + expected), 1)) if size else 1.0
+
+
+def _believed(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By slice: summed probability of the labels, of both zones where gland is likely, and the gland's voxels."""
+    gland = labels > 0
+    zones = probabilities[PZ] + probabilities[CG]
+    believed = np.where(labels == PZ, probabilities[PZ], probabilities[CG]).sum(axis=(1, 2), where=gland)
+    return believed, zones.sum(axis=(1, 2), where=gland | (zones > HAZE)), gland.sum(axis=(1, 2))
 
 
 def assess(
@@ -85,6 +112,7 @@ def assess(
     raw_labels: np.ndarray,
     confidence: dict[int, float],
     *,
+    believed: bool = True,
     spacing_kji: tuple[float, float, float],
     box: tuple[slice, slice, slice],
     image_shape: tuple[int, int, int],
@@ -96,6 +124,7 @@ def assess(
         labels: uint8 (K, J, I), the labels handed out, inside `box`.
         raw_labels: the labels before clean-up, same shape; `labels` itself where there are none.
         confidence: as `slice_confidence` returns it, by k of the whole LPS-oriented image.
+        believed: whether `gland_confidence` is that of a prostate.
         spacing_kji: voxel size in mm.
         box: where the arrays lie in the whole LPS-oriented image, slices (start, stop) along k, j, i.
         image_shape: size of the whole LPS-oriented image along k, j, i.
@@ -119,6 +148,7 @@ def assess(
         *_border_flags(gland, box, image_shape, inputs),
         *_volume_flags(labels, voxel_ml),
         *_orientation_flags(labels, spacing_kji[1]),
+        *(() if believed else (DOUBTFUL,)),
         *_confidence_flags(confidence, gland, box[0].start, to_input_slices),
     )
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from proseg.calibration import Calibration
 from proseg.errors import WeightsError
 from proseg.network import NetworkConfig, ProSeg
 
@@ -34,6 +36,7 @@ class Model:
         locator: the network that finds the gland in the whole image, 4 mm pixels.
         name, version: of the weights.
         sha256: of the weights file, hexadecimal.
+        calibration: what their probabilities are worth, from the JSON beside the file.
     """
 
     segmenter: ProSeg
@@ -41,6 +44,7 @@ class Model:
     name: str
     version: str
     sha256: str
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 def shipped_weights() -> Path:
@@ -77,14 +81,18 @@ def load_model(path: Path | None = None) -> Model:
             _OTHER,
         )
     try:
+        with zipfile.ZipFile(path) as archive:  # whose checksums torch does not compare
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(damaged)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler or zip reader stumbled on
         raise WeightsError(f"{path} is damaged or not a torch weights file ({type(error).__name__}).", _OTHER) from None
+    worth = _calibration(card) if card.is_file() else Calibration()
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise WeightsError(f"{path} holds no ProSeg weights of this version ({FORMAT}).", _OTHER)
     try:
         networks = {part: _network(content[part]) for part in ("segmenter", "locator")}
-        return Model(**networks, name=content["name"], version=content["version"], sha256=digest)
+        return Model(**networks, name=content["name"], version=content["version"], sha256=digest, calibration=worth)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
         raise WeightsError(f"{path} does not fit the networks of this version.", _OTHER) from None
 
@@ -124,6 +132,13 @@ def _expected_digest(card: Path) -> str:
         return str(json.loads(card.read_text())["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         raise WeightsError(f"The checksum file {card} is missing or damaged.", _OTHER) from None
+
+
+def _calibration(card: Path) -> Calibration:
+    try:
+        return Calibration.from_dict(json.loads(card.read_text()).get("calibration", {}))
+    except (OSError, AttributeError, TypeError, ValueError):
+        raise WeightsError(f"The calibration in {card} is damaged.", _OTHER) from None
 
 
 def _plain(network: ProSeg) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
 
 from training.datasets import GLAND_UNKNOWN_ZONE, find_cases, load_labels
-from training.metrics import REGIONS, STRUCTURES, THIRDS, MetricRow, evaluate_case
+from training.metrics import BETWEEN_READERS, REGIONS, STRUCTURES, THIRDS, MetricRow, evaluate_case
 from training.report_tables import summarise, write_csv
 
 SPACING = (3.0, 0.5, 0.5)
@@ -210,6 +210,19 @@ def test_the_summary_gives_mean_and_spread_in_groups_and_the_worst_case() -> Non
     assert "| PZ | c3 | B | 20.0 | 0.000 | 0.700 | – | – |" in text
     for line in text.splitlines():
         assert not line.startswith("|") or line.endswith("|")
+
+
+def test_two_readers_are_told_apart_and_only_the_first_counts_elsewhere() -> None:
+    more = [
+        replace(ROW, dice=0.1, reader=2),
+        replace(ROW, dice=0.77, reader=BETWEEN_READERS),
+        replace(ROW, region="apex", dice=0.2, reader=2),
+    ]
+    text = summarise([*ROWS, *more])
+    assert "| PZ | contours and reader 1 | 1 | 0.800 | 0.800 |" in text  # of the other cases none was read twice
+    assert "| PZ | contours and reader 2 | 1 | 0.100 | 0.100 |" in text
+    assert "| PZ | reader 2 and reader 1 | 1 | 0.770 | 0.770 |" in text
+    assert text.partition("## Against two readers")[0] in summarise(ROWS)
 
 
 def test_the_order_of_rows_does_not_change_the_summary() -> None:

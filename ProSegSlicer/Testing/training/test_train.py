@@ -20,6 +20,7 @@ from proseg.errors import InputError, WeightsError
 from proseg.network import NetworkConfig, ProSeg
 from proseg.weights import save_model
 from training import augment, train
+from training.baselines import BASELINES, Baseline, network_of_run
 from training.export import averaged_network
 from training.labels import GLAND_UNKNOWN_ZONE
 from training.preprocess import Arrays, save
@@ -338,6 +339,26 @@ def test_the_command_trains_and_notes_what_it_did(tmp_path: Path, monkeypatch: p
     network, learned = averaged_network(out)  # what is made into the weights file
     assert learned == run["learned"]
     assert network(torch.zeros(1, 1, 3, 32, 32)).isfinite().all()
+
+
+def test_the_command_trains_a_network_to_compare_with_on_fewer_cases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays, out = tmp_path / "arrays", tmp_path / "run"
+    arrays.mkdir()
+    cases = [make_case(number, patient=f"p{number}", size=48) for number in range(10)]
+    for case in cases:
+        save(case, arrays)
+    monkeypatch.setitem(BASELINES, "unet", lambda: Baseline(torch.nn.Conv3d(4, 12, 3, padding=1), (4, 4, 4), fold=2))
+    monkeypatch.setattr(augment, "SHAPES", ((3, 32),))
+    command = ["--arrays", str(arrays), "--out", str(out), "--fold", "1", "--budget-crops", "4", "--workers", "0"]
+    monkeypatch.setattr(sys, "argv", ["train", *command, "--network", "unet", "--cases", "3"])
+    train.main()
+    run = json.loads((out / "run.json").read_text())
+    assert run["network"] is None
+    assert len(run["learned"]) == 3
+    assert set(run["learned"]) < {case.id for case in split(cases, 1)[0]}
+    assert network_of_run(out)(torch.zeros(1, 1, 3, 32, 32), 3.0).shape == (1, 3, 3, 32, 32)
 
 
 def test_the_locator_is_a_smaller_network() -> None:
