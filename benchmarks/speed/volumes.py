@@ -1,0 +1,48 @@
+"""The volumes that everything is measured on: generated examinations, whose size alone matters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.speed.processes import call
+
+Size = tuple[int, int, int]
+"""Voxels along I, J and K."""
+
+USUAL: Size = (384, 384, 20)  # what the goals are about
+SIZES: tuple[Size, ...] = (USUAL, (256, 256, 54), (640, 640, 30), (1024, 1024, 40))
+FIELD_MM = 200.0
+SLICE_MM = 3.0
+
+
+class Volumes:
+    """Files of generated examinations, each written when first asked for.
+
+    Args:
+        folder: where they go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, size: Size, seed: int = 0) -> Path:
+        """The NIfTI file of an examination of this size, int16 as scanners write them."""
+        path = self.folder / f"{'x'.join(map(str, size))}-{seed}.nii.gz"
+        if not path.exists():
+            call("benchmarks.speed.volumes:write", str(path), size, seed)
+        return path
+
+
+def write(path: str, size: Size, seed: int) -> None:
+    """Write a generated examination of this size."""
+    import SimpleITK as sitk
+
+    from proseg.phantom import make_phantom
+
+    spacing = (FIELD_MM / size[0], FIELD_MM / size[1], SLICE_MM)
+    sitk.WriteImage(sitk.Cast(make_phantom(seed, tuple(size), spacing).image, sitk.sitkInt16), path)
+
+
+def name(size: Size) -> str:
+    """A size as people write it."""
+    return " × ".join(map(str, size))
