@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_files_get_ids_from_the_folder_that_they_have_in_common(tree):
 @pytest.mark.parametrize("pattern", ["*/t2.nii.gz", "**/t2*", "[ab]*/t2.nii.gz"])
 def test_a_pattern_stands_for_what_it_matches_below_its_fixed_part(tree, pattern):
     assert list(named(collect([f"{tree}/{pattern}"], tree / "out"))) == ["ann_t2", "bob_t2"]
+
+
+def test_a_path_may_lead_into_a_zip(tree):
+    with zipfile.ZipFile(tree / "export.zip", "w") as made:
+        made.writestr("ann/t2.nii", b"")
+    cases = collect([str(tree / "export.zip" / "ann")], tree / "out")
+    assert [case.path for case in cases] == [tree / "export.zip" / "ann"]
 
 
 def test_nothing_comes_twice_however_often_it_is_named(tree):

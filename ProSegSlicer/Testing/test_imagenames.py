@@ -27,6 +27,7 @@ def passed_over(*names: str) -> set[str]:
         (["demo/t2w.nii.gz", "demo/truth.nii.gz"], {"demo/truth.nii.gz"}),  # proseg demo
         (["ann_t2.nii", "ann_zones.nii", "bob_t2.nii", "bob_gland_mask.nii"], {"ann_zones.nii", "bob_gland_mask.nii"}),
         (["a/t2.nii", "a/T2_LABEL.NII.GZ"], {"a/T2_LABEL.NII.GZ"}),
+        (["a/t2.nii", "a/zones.nii", "a/zones_reader2.nii"], {"a/zones.nii", "a/zones_reader2.nii"}),
     ],
 )
 def test_what_goes_with_an_image_is_passed_over(files, expected):

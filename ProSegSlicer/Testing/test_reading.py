@@ -184,3 +184,12 @@ def test_real_cases_are_read_without_flags_on_their_own_grid(shared_data):
         read = read_t2w(path)
         assert read.flags == ()
         assert read.image.IsSameImageGeometryAs(sitk.ReadImage(str(path)))
+
+
+def test_a_metaimage_that_carries_dicom_tags_is_read(phantom, tmp_path):
+    """SimpleITK writes tags as keys such as ``0008|103e``, which MetaIO takes though it is no word."""
+    image = sitk.Image(phantom.image)
+    image.SetMetaData("0008|103e", "t2_tse_tra, Prüfung")
+    sitk.WriteImage(image, tmp_path / "t2.mha")
+    assert "0008|103e" in sitk.ReadImage(str(tmp_path / "t2.mha")).GetMetaDataKeys()
+    assert read_t2w(tmp_path / "t2.mha").image.GetSize() == image.GetSize()

@@ -131,15 +131,19 @@ def attempt(
     case = Found(job.id, Path(job.path))
     began, stamp = time.perf_counter(), case.stamp()
     try:
+        from proseg.dicom_slices import check_source
         from proseg.reading import read_t2w
+        from proseg.writing import DICOM_ENDING, ending_of
 
-        t2w = read_t2w(case.path)
-        with turn or nullcontext():
-            segmenter = ready()
-            result = segmenter.segment(t2w, job.psa_ng_ml)
-        reason = segmenter.pipeline.device.reason
-        name = job.id if job.named else source_name(t2w)
-        write(result, t2w, name, [Path(target) for target in job.targets])
+        with read_t2w(case.path) as t2w:
+            if any(ending_of(target) == DICOM_ENDING for target in job.targets):
+                check_source(t2w.files)  # before the work is done
+            with turn or nullcontext():
+                segmenter = ready()
+                result = segmenter.segment(t2w, job.psa_ng_ml)
+            reason = segmenter.pipeline.device.reason
+            name = job.id if job.named else source_name(t2w)
+            write(result, t2w, name, [Path(target) for target in job.targets])
         row: Row = {"status": DONE, "sentence": reason if reason.startswith("The GPU failed") else ""}
         row |= report_row(report(result, name))
     except Exception as error:

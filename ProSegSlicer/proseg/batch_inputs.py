@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from proseg.archives import ENDING as ZIP_ENDING
+from proseg.archives import within_zip
 from proseg.batch_case import Case
 from proseg.cases import IMAGE_ENDINGS, MAX_ID_BYTES, Found, find_cases, name_cases, safe_name
 from proseg.errors import InputError, brief
@@ -141,7 +142,7 @@ def _expanded(given: str, path: Path) -> tuple[Path, list[Path]]:
     """The folder that ids are to begin below, and the files and folders that an input stands for."""
     if path.is_dir():
         return path, [path]
-    if path.exists():
+    if path.exists() or within_zip(path) is not None:
         return path.parent, [path]
     if glob.has_magic(given):
         found = sorted(map(Path, glob.glob(str(path), recursive=True)))

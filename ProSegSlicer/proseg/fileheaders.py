@@ -169,7 +169,7 @@ def _check_meta(path: Path, name: str) -> None:
         raise _damaged(name)
     fields: dict[str, str] = {}
     for line in _lines(head[: found.end()]):
-        parts = re.fullmatch(r"\s*([A-Za-z]\w*)\s*[=:]\s*(.*?)\s*", line)
+        parts = re.fullmatch(r"\s*([\w|]+)\s*[=:]\s*(.*?)\s*", line)  # SimpleITK's keys of DICOM have a bar
         if not parts or parts[1].lower() in fields or not _plain(parts[2]):
             raise _damaged(name)
         fields[parts[1].lower()] = parts[2]

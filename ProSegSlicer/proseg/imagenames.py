@@ -21,6 +21,7 @@ _LABELS = (
     r"seg|segs|segmentations?|labels?(tr|ts|val)?|labelmaps?|masks?|zones?|gland|truth|gt|groundtruth|annotations?|rois?|"
     r"contours?|anatomy|lesions?|tumou?rs?|pred|predictions?|uncertainty|pz|cg|tz|wg"
 )
+_READERS = r"(reader|rater|expert|observer|annotator)[0-9a-z]?"  # whose label map it is
 _OTHERS = r"adc|dwi|hbv|hbval|diff\w*|b[0-9]{2,4}|dce|t1w?|sag|sagittal|cor|coronal|ktrans|pd|pdw|perf\w*"
 _T2 = r"t2|t2w|t2_?tse\w*|t2_?weighted"
 
@@ -65,7 +66,7 @@ def companions(files: Iterable[Path_]) -> set[Path_]:
 def _alike(labels: PurePath, image: PurePath) -> bool:
     """Whether a label map's name is that of an image with words of labels added, or without, in common folders."""
     words, own = (re.split(r"[^a-z0-9]+", _stem(file).lower()) for file in (image, labels))
-    rest = [word for word in own if not re.fullmatch(_LABELS, word)]
+    rest = [word for word in own if not re.fullmatch(f"{_LABELS}|{_READERS}", word)]
     # "truth" beside "t2"; "Case00_segmentation" beside "Case00"; "ann_mask" beside "ann_t2w"
     return not rest or rest[0] == words[0]
 
