@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import shutil
 from pathlib import Path
@@ -46,7 +47,9 @@ def repack(data: pydicom.Dataset, syntax: str, file: Path) -> None:
         writer.UseCompressionOn()
         writer.SetCompressor(BY_SIMPLEITK[syntax])
         writer.SetFileName(str(file))
+        before = locale.setlocale(locale.LC_ALL)
         writer.Execute(sitk.ReadImage(str(data.filename)))
+        locale.setlocale(locale.LC_ALL, before)  # GDCM's writer leaves the process without one
         written = pydicom.dcmread(file)
         assert written.file_meta.TransferSyntaxUID == syntax
         data["PixelData"] = written["PixelData"]
