@@ -105,7 +105,8 @@ class Pipeline:
 
     def _forward(self, network: ProSeg, pixels: np.ndarray, slice_mm: float) -> np.ndarray:
         volume = torch.from_numpy(pixels)[None, None].to(self.device.name)
-        whole = self.device.dtype is torch.float32
+        # Rounding must not move the box: all that is seen would change with it, and finding it costs next to nothing.
+        whole = self.device.dtype is torch.float32 or network is self.locator
         precision = nullcontext() if whole else torch.autocast(self.device.name, self.device.dtype)
         with torch.inference_mode(), precision:
             return network(volume, slice_mm).softmax(dim=1)[0].cpu().numpy()

@@ -129,11 +129,11 @@ def profile(work: Callable[[], Any]) -> list[dict[str, Any]]:
     ]
 
 
-def reached(found: dict[str, Any]) -> float:
-    """How much of the peak both networks together reach, in the arithmetic that ships."""
+def reached(found: dict[str, Any], dtype: str | None = None) -> float:
+    """How much of an arithmetic's peak both networks together reach, by default of the one that ships."""
     networks = found["networks"].values()
     rate = sum(network["gflop"] for network in networks) / sum(network["seconds"] for network in networks)
-    return rate / peak(found)
+    return rate / peak(found, dtype)
 
 
 def peak(found: dict[str, Any], dtype: str | None = None) -> float:
