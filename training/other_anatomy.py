@@ -242,7 +242,11 @@ def main() -> None:
         for where, part in beyond_the_gland(image, labels):
             ask(f"slices {where} a real gland", part)
         ask("real examinations, for comparison", image)
-    heading = "# Where there is no prostate\n\nMade by `python -m training.other_anatomy`."
+    heading = (
+        "# Where there is no prostate\n\nMade by `python -m training.other_anatomy`. The threshold of *doubtful_gland* "
+        "was chosen on such volumes and on the real examinations, most of which the networks have learned from: new "
+        "weights and new seeds must confirm it."
+    )
     write_text(f"{heading}\n\n{table(answers)}", options.out)
 
 
