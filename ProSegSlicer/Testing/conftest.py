@@ -58,3 +58,16 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+
+
+@pytest.fixture
+def closed_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders named ``closed`` may not be listed, not even by the superuser, as whom tests may run."""
+    scandir = os.scandir
+
+    def refuse(path: str | os.PathLike[str] = ".") -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)

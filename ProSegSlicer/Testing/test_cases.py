@@ -291,16 +291,8 @@ def test_a_folder_without_cases_is_refused_in_one_sentence(tmp_path, make):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_folder_that_may_not_be_listed_is_a_case_so_that_it_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_may_not_be_listed_is_a_case_so_that_it_is_told(tmp_path, closed_folders):
     touch(tmp_path, "open/t2.nii", "closed/t2.nii")
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "closed":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
     assert found(tmp_path) == {"closed": "closed", "open_t2": "open/t2.nii"}
     with pytest.raises(InputError, match="closed cannot be read"):
         find_cases(tmp_path / "closed")

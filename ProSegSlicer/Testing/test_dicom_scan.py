@@ -239,15 +239,7 @@ def test_links_are_followed_and_circles_end(tmp_path):
     assert found.copies == 0
 
 
-def test_a_folder_that_may_not_be_listed_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_may_not_be_listed_is_told(tmp_path, closed_folders):
     Made().write(tmp_path / "a")
     (tmp_path / "closed").mkdir()
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "closed":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
     assert "Set aside: 1 folder that may not be listed." in read_t2w(tmp_path).notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from proseg.folders import walk
@@ -62,16 +61,8 @@ def test_a_root_that_is_a_link_is_walked(tmp_path):
     assert seen(tmp_path / "in") == ["a/1"]
 
 
-def test_folders_that_cannot_be_listed_are_handed_over(tmp_path, monkeypatch):
+def test_folders_that_cannot_be_listed_are_handed_over(tmp_path, closed_folders):
     make(tmp_path, "open/1", "closed/1")
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "closed":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
     closed: list[Path] = []
     assert seen(tmp_path, closed=closed) == ["open/1"]
     assert closed == [tmp_path / "closed"]
