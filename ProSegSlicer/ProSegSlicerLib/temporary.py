@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from proseg import temporary
+
 PREFIX = "prosegslicer-"
-STALE_S = 24 * 3600.0  # no run takes a day
 
 
 @contextmanager
@@ -25,14 +24,4 @@ def private_folder() -> Iterator[Path]:
 
 def make_folder() -> Path:
     """A folder that only this user can read; whoever asks for it removes it. Removes what is stale."""
-    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if _is_stale(old):
-            shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=PREFIX))
-
-
-def _is_stale(folder: Path) -> bool:
-    try:
-        return not folder.is_symlink() and time.time() - folder.stat().st_mtime > STALE_S
-    except OSError:  # another run has just removed it
-        return False
+    return temporary.make_folder(PREFIX)

@@ -1,4 +1,4 @@
-"""Private temporary folders for what is unpacked: removed in any case, and an end to those that a killed run left."""
+"""Private temporary folders: removed in any case, and an end to those that a killed run left."""
 
 from __future__ import annotations
 
@@ -28,10 +28,7 @@ class TemporaryFolder:
     """
 
     def __init__(self) -> None:
-        for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-            if _is_stale(old):
-                shutil.rmtree(old, ignore_errors=True)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.path = make_folder(PREFIX)
         self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
     def remove(self) -> None:
@@ -70,6 +67,18 @@ def no_room_for(name: str) -> Iterator[None]:
             f"{'the disk is full' if full else error.strerror}.",
             "Free some space, or name another folder in the environment variable TMPDIR.",
         ) from None
+
+
+def make_folder(prefix: str) -> Path:
+    """A folder that only this user can read; whoever asks for it removes it. Removes what is stale of the same prefix.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        if _is_stale(old):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=prefix))
 
 
 def _is_stale(folder: Path) -> bool:

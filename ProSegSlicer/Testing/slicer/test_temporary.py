@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ProSegSlicerLib.temporary import STALE_S, make_folder, private_folder
+from proseg.temporary import STALE_S
+from ProSegSlicerLib.temporary import make_folder, private_folder
 
 
 @pytest.fixture(autouse=True)
