@@ -1,6 +1,6 @@
 """Draw the tutorial's pictures: Slicer's own slice and 3D views of a real case, rendered outside Slicer.
 
-``python -m docs.draw_tutorial ../shared/data/zonal/prostate158_valid_021/t2w.nii.gz``
+``python -m docs.draw_tutorial ../shared/data/zonal/prostate158_valid_021/t2.nii.gz``
 
 The views are those of slicer-core: the displayable managers that draw segmentations in Slicer draw them here. The case
 is one that the shipped weights have not learned from.
