@@ -1,7 +1,7 @@
 """A folder of examinations, one after the other, through the worker and Slicer's scene, into files and one table.
 
 Nothing is lost: files appear whole or not at all, a case that fails is a row in the table, and a run that was stopped
-goes on where it stopped, as ``proseg.batch_folder`` has it. Only ``--overwrite`` replaces a result.
+goes on where it stopped, as ``proseg.batch.folder`` has it. Only ``--overwrite`` replaces a result.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ class Batch:
         Raises:
             ProSegError: nothing can be started, or the table cannot be written.
         """
-        from proseg.batch_folder import TABLE, OutputFolder
-        from proseg.table import FAILED
+        from proseg.batch.folder import TABLE, OutputFolder
+        from proseg.batch.table import FAILED
         from proseg.worker_client import WorkerClient
         from ProSegSlicerLib.dependencies import needed
         from ProSegSlicerLib.scene import mrml_scene
@@ -161,8 +161,8 @@ class Batch:
 
     def _case(self, case: Found) -> tuple[str, str]:
         """Do a case and write its row; returns how it ended, and that in words."""
+        from proseg.batch.table import DONE, FAILED, STAMP
         from proseg.report import report_row
-        from proseg.table import DONE, FAILED, STAMP
 
         targets = self._to_make(case)
         if not targets:

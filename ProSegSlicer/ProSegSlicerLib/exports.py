@@ -12,7 +12,7 @@ from typing import Any
 
 import slicer
 
-from proseg.dicom_seg import write_dicom_seg
+from proseg.dicom.seg import write_dicom_seg
 from proseg.errors import InputError
 from proseg.page import write_page
 from proseg.report import report, report_row, to_csv, to_json

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proseg.batch_case import Answer, Job
+from proseg.batch.case import Answer, Job
+from proseg.batch.table import DONE, FAILED, STAMP
 from proseg.cases import Found
-from proseg.table import DONE, FAILED, STAMP
 
 What = Callable[[Job], "dict[str, Any] | Answer"]
 

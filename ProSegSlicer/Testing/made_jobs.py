@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from proseg.batch.table import DONE, STAMP
 from proseg.cases import Found
-from proseg.table import DONE, STAMP
 
 SLOW_S = 0.3
 

@@ -145,7 +145,7 @@ def assert_no_worker_lives(out: Path) -> None:
     until = time.monotonic() + 20
     while True:
         found = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-        orphans = [line for line in found.splitlines() if "proseg.batch_worker" in line and line.split()[1] == "1"]
+        orphans = [line for line in found.splitlines() if "proseg.batch.worker" in line and line.split()[1] == "1"]
         if not orphans:
             return
         assert time.monotonic() < until, orphans

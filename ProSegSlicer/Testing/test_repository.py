@@ -16,6 +16,7 @@ from Testing import cmake_lists
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "ProSegSlicer"
+CORE = sorted((MODULE / "proseg").rglob("*.py"))
 CORE_MAY_IMPORT = {"proseg", "numpy", "SimpleITK", "torch", "PIL"} | sys.stdlib_module_names
 CORE_MAY_IMPORT_LATE = {"distributed", "highdicom", "pydicom"}  # of extras: where they are used, inside a function
 # An absolute path into somebody's home or work folder; a URL's path, a relative one or "someone"'s is none.
@@ -74,12 +75,13 @@ def test_the_lists_are_brought_up_to_date_and_nothing_else_is_changed() -> None:
 
 def test_the_core_imports_only_its_run_time_dependencies() -> None:
     allowed = CORE_MAY_IMPORT | CORE_MAY_IMPORT_LATE
-    strays = {path.name: imported_packages(path) - allowed for path in (MODULE / "proseg").glob("*.py")}
+    strays = {path.name: imported_packages(path) - allowed for path in CORE}
     assert {name: packages for name, packages in strays.items() if packages} == {}
 
 
 def test_the_core_loads_without_the_packages_of_its_extras() -> None:
-    names = sorted(f"proseg.{path.stem}" for path in (MODULE / "proseg").glob("*.py") if path.stem != "__main__")
+    names = sorted(".".join(path.relative_to(MODULE).with_suffix("").parts) for path in CORE)
+    names = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
     blocked = "".join(f"sys.modules[{name!r}] = None; " for name in sorted(CORE_MAY_IMPORT_LATE))
     program = f"import sys, importlib; {blocked}[importlib.import_module(name) for name in {names}]"
     subprocess.run([sys.executable, "-c", program], cwd=MODULE, check=True)

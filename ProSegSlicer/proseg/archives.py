@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from proseg.dicom_meta import starts_as_dicom
+from proseg.dicom.meta import starts_as_dicom
 from proseg.errors import InputError
 from proseg.folders import visible
 from proseg.temporary import TemporaryFolder, no_room_for

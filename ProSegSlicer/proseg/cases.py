@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from proseg.archives import ENDING, Archive, within_zip
-from proseg.dicom_meta import head_of, is_dicom, is_mr_image
+from proseg.dicom.meta import head_of, is_dicom, is_mr_image
 from proseg.errors import InputError
 from proseg.folders import walk
 from proseg.imagenames import IMAGE_ENDINGS, RESULT_ENDINGS, companions, image_ending
@@ -181,7 +181,7 @@ def _study(files: Sequence[Path]) -> str | None:
         try:
             if file.name.upper() == "DICOMDIR" or not file.is_file() or not is_dicom(file):
                 continue
-            from proseg.dicom_headers import read_header
+            from proseg.dicom.headers import read_header
 
             if header := read_header(file):
                 return f"{header.study} {header.patient}" if header.study else str(file.parent)

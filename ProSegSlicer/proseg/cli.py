@@ -130,7 +130,7 @@ def _segment(options: argparse.Namespace) -> int:
 
         t2w = read_t2w(options.input)
         if ending_of(options.output) == DICOM_ENDING:
-            from proseg.dicom_slices import check_source
+            from proseg.dicom.slices import check_source
 
             check_source(t2w.files)
             check_target(options.output, t2w.files)

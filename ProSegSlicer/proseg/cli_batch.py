@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from proseg.errors import InputError
 
 if TYPE_CHECKING:
-    from proseg.batch import Engine
+    from proseg.batch.loop import Engine
 
 SOME_FAILED, NEEDS_A_LOOK, INTERRUPTED = 1, 3, 130
 REPORT_ENDINGS = ("json", "html")
@@ -88,11 +88,11 @@ def add_batch(commands: argparse._SubParsersAction, common: Callable[[argparse.A
 def run_batch(options: argparse.Namespace) -> int:
     """Segment many examinations into one folder, with a table and a summary. A bad one never stops the others, and a
     run that was stopped, however, goes on where it stopped when the same command is given again."""  # noqa: D205, D209
-    from proseg.batch import Batch, Request
-    from proseg.batch_case import Layout
-    from proseg.batch_folder import TABLE
-    from proseg.batch_inputs import collect
-    from proseg.table import FAILED
+    from proseg.batch.case import Layout
+    from proseg.batch.folder import TABLE
+    from proseg.batch.inputs import collect
+    from proseg.batch.loop import Batch, Request
+    from proseg.batch.table import FAILED
 
     if options.workers is not None and options.workers < 1:
         raise InputError(f"{options.workers} workers cannot work.", "Give --workers a number of 1 or more.")
@@ -136,13 +136,13 @@ def _engine(options: argparse.Namespace) -> Callable[[int], Engine]:
 
     def make(most: int) -> Engine:
         if options.scheduler:
-            from proseg.batch_dask import Cluster
+            from proseg.batch.cluster import Cluster
 
             output = options.output.expanduser()
             return Cluster(
                 options.scheduler, output, options.device, weights, lambda line: print(line, file=sys.stderr)
             )
-        from proseg.batch_pool import Pool
+        from proseg.batch.pool import Pool
 
         return Pool(options.workers, most, options.device, weights)
 

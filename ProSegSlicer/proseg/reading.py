@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 from proseg.archives import Archive, is_zip, unpacked, within_zip
 from proseg.checks import T2WImage, check_t2w
-from proseg.dicom_meta import is_dicom
-from proseg.dicom_series import read_dicom
+from proseg.dicom.meta import is_dicom
+from proseg.dicom.series import read_dicom
 from proseg.errors import InputError
 from proseg.imagefiles import image_format, is_whole, read_image_file
 from proseg.imagenames import RESULT_ENDINGS, companions

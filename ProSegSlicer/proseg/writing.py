@@ -242,7 +242,7 @@ def write_result(
         InputError: ``.dcm``, but the image does not come from DICOM.
     """
     if ending_of(out) == DICOM_ENDING:
-        from proseg.dicom_seg import write_dicom_seg
+        from proseg.dicom.seg import write_dicom_seg
 
         write_dicom_seg(result, files, out, outputs)
     elif ending_of(out) == SEGMENTATION_ENDING:

@@ -1,0 +1,297 @@
+"""Choosing the axial T2W series of a DICOM study, saying why, and reading it in the right order."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from proseg.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
+from proseg.dicom.headers import read_header
+from proseg.dicom.kinds import T2_MIN_ECHO_MS, is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
+from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
+from proseg.dicom.multiframe import write_frames
+from proseg.dicom.scan import Folder, Series, scan
+from proseg.errors import InputError
+from proseg.flags import QualityFlag, Severity
+from proseg.imagefiles import load
+from proseg.temporary import private_folder
+
+DUPLICATE_MM = 0.01  # slices nearer than this are at the same position
+UNEVEN_FLAGGED, UNEVEN_REFUSED = 0.02, 0.10  # how much a step may differ from the usual one, as a share of it
+SIDEWAYS_MM = 1.0  # how far slices may be shifted against each other in-plane
+USUAL_ECHO_MS = (T2_MIN_ECHO_MS, 250.0)
+LISTED = 8  # series named in one sentence
+UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
+
+# What makes one axial T2W series preferable to another, most important first.
+PREFERENCES = (
+    (lambda series: defect(series) is not None, "it is complete"),
+    (lambda series: not is_known_t2w(series), "its name or timing says T2W"),
+    (lambda series: _has_odd_echo(series), "its echo time is usual for T2W"),
+    (is_fat_suppressed, "it is not fat-suppressed"),
+    (is_reformatted, "it was not reformatted from another"),
+    (lambda series: series.slice_count < 10, "it has slices enough"),
+    (lambda series: round(series.pixel_mm, 1), "its pixels are finer"),
+    (lambda series: round(series.field_mm, -1), "its field of view is smaller"),
+)
+
+
+def read_dicom(path: Path, shown: str = "") -> T2WImage:
+    """Read the axial T2W series of a folder, searched with the folders in it, or the series of one DICOM file.
+
+    Args:
+        path: the folder; a DICOMDIR, which stands for its folder; or a file, whose series is read from its folder.
+        shown: what notes and errors call the path, if not by itself.
+
+    Returns:
+        The image, slices along the normal from inferior to superior as far as the orientation allows, with notes
+        naming the series read, why, and the others, and with the files that it was read from.
+
+    Raises:
+        InputError: no axial T2W series, several patients, or slices missing, doubled or at odds with each other.
+    """
+    shown = shown or str(path)
+    place = path
+    if not path.is_dir() and (path.name.upper() == "DICOMDIR" or file_meta(head_of(path)).get(0x0002) == DICOMDIR):
+        place = path.parent
+    found = scan(place if place.is_dir() else place.parent, deep=place.is_dir())
+    series = found.series
+    if not place.is_dir():
+        wanted = read_header(path)
+        series = [one for one in series if wanted and wanted.series == one.first.series]
+    passed = _passed_over(found)
+    if not series:
+        if passed:
+            remedy = UNPACK if found.packed else "Export or copy it again, and check that you may read all of it."
+            raise InputError(f"{shown} holds only {'; '.join(passed)}.", remedy)
+        raise InputError(
+            f"{shown} holds no readable DICOM image.",
+            "Give the folder of the axial T2W series, or the image file itself.",
+        )
+    chosen, notes, flags = choose(series, shown, passed)
+    if found.copies:
+        notes.append(
+            f"Passed over {'1 copy' if found.copies == 1 else f'{found.copies} copies'} of files read already."
+        )
+    image = check_t2w(_read(chosen, shown), f"Series {chosen.name} in {shown}")
+    files = tuple(dict.fromkeys(header.file for header in chosen.headers))
+    return replace(
+        image,
+        source=path,
+        notes=tuple(notes),
+        flags=(*flags, *_oddities(chosen), *image.flags),
+        files=files,
+        frames=tuple(header.frame for header in chosen.headers) if len(files) < len(chosen.headers) else (),
+    )
+
+
+def _passed_over(found: Folder) -> list[str]:
+    """What was there but could not be looked at."""
+    passed = [
+        f"{_count(count, 'MR image')} compressed as {how}, which cannot be read here"
+        for how, count in found.packed.items()
+    ]
+    if found.damaged:
+        passed.append(_count(found.damaged, "damaged MR image"))
+    if found.closed:
+        passed.append(f"{_count(len(found.closed), 'folder')} that may not be listed")
+    return passed
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple[Series, list[str], list[QualityFlag]]:
+    """The axial T2W series to read, with sentences on why and on the others.
+
+    Args:
+        series: the series to choose from.
+        path: what errors call the place they were found in.
+        passed: what else is there, but could not be looked at.
+
+    Raises:
+        InputError: there is none, they are of several patients or studies, or the best one cannot be read.
+    """
+    reasons = [unsuitable(one) for one in series]
+    fit = sorted(
+        (one for one, reason in zip(series, reasons, strict=True) if reason is None),
+        key=lambda one: ([prefers(one) for prefers, _ in PREFERENCES], -series.index(one)),
+    )
+    others = [*_set_aside(series, reasons), *passed]
+    if not fit:
+        if len(others) == 1:
+            raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", CHOOSE_T2W)
+        count = len({one.first.series for one in series})
+        raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", CHOOSE_T2W)
+    for what in ("patient", "study"):
+        if (count := len({getattr(one.first, what) for one in fit})) > 1:
+            plural = {"patient": "patients", "study": "studies"}[what]
+            raise InputError(f"{path} holds axial T2W series of {count} {plural}.", _one_of_many(fit, what))
+    chosen, *rivals = fit
+    if problem := defect(chosen):
+        raise InputError(f"Series {chosen.name} in {path} {problem}.", "Export the series again, complete and alone.")
+    return chosen, _explain(chosen, rivals, others), _ambiguity(chosen, rivals)
+
+
+def _set_aside(series: list[Series], reasons: list[str | None]) -> list[str]:
+    """The unsuitable series with the reasons; the volumes of one once, where the reason is the same for all of them."""
+    why: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for one, reason in zip(series, reasons, strict=True):
+        why[one.first.study, one.first.series].add(reason)
+    named = (
+        f"{one.name if len(why[one.first.study, one.first.series]) > 1 else one.title} ({reason})"
+        for one, reason in zip(series, reasons, strict=True)
+        if reason is not None
+    )
+    return list(dict.fromkeys(named))
+
+
+def _one_of_many(fit: list[Series], what: str) -> str:
+    """What to do where there are several patients or studies: depends on whether their files lie apart."""
+    folders: dict[Path, set[str]] = defaultdict(set)
+    for one in fit:
+        for header in one.headers:
+            folders[header.file.parent].add(getattr(one.first, what))
+    if max(map(len, folders.values())) > 1:
+        return f"Sort the files into a folder for each {what}, or give one file of the series."
+    return f"Give the folder of one {what}, or all of them to: proseg batch."
+
+
+def _explain(chosen: Series, rivals: list[Series], others: list[str]) -> list[str]:
+    """Why this series, and what became of the rest."""
+    details = [f"{chosen.slice_count} slices"]
+    if chosen.first.echo_time:
+        details.append(f"echo time {chosen.first.echo_time:g} ms")
+    notes = [f"Read series {chosen.name}: axial T2W, {', '.join(details)}."]
+    for rival in rivals[:LISTED]:
+        better = (why for prefers, why in PREFERENCES if prefers(chosen) != prefers(rival))
+        notes.append(f"Preferred it to series {rival.name} because {next(better, 'its number is higher')}.")
+    if others and not rivals:
+        notes.append("It is the only axial T2W series here.")
+    if others:
+        notes.append(f"Set aside: {_list(others)}.")
+    return notes
+
+
+def _ambiguity(chosen: Series, rivals: list[Series]) -> list[QualityFlag]:
+    """Flag that another series would have done as well."""
+    equal = [one.name for one in rivals if all(prefers(one) == prefers(chosen) for prefers, _ in PREFERENCES)]
+    if not equal:
+        return []
+    sentence = f"Read series {chosen.name}, but {_list(equal)} would serve as well: check which is the better one."
+    return [QualityFlag("series_ambiguous", Severity.WARNING, sentence)]
+
+
+def defect(series: Series) -> str | None:
+    """What keeps the slices of a series from making a volume, as the rest of a sentence; None if nothing does."""
+    headers = series.headers
+    if series.damaged:
+        return f"has damaged files ({series.damaged} of {series.damaged + len(headers)})"
+    if 1 < len({header.file for header in headers}) < len(headers):
+        return "is spread over several multi-frame files"
+    if any(header.position is None or not header.spacing or min(header.spacing) <= 0 for header in headers):
+        return "lacks slice positions or pixel spacing"
+    if len({header.size[:2] for header in headers}) > 1 or _spread([header.spacing for header in headers]) > 1e-3:
+        return "has slices of different sizes"
+    if len(headers) < 2:
+        return None
+    steps = _steps(series)
+    repeated = int((steps < DUPLICATE_MM).sum())
+    if repeated:
+        return f"has several images at one position ({len(headers)} images at {len(headers) - repeated} positions)"
+    usual = float(np.median(steps))
+    if steps.max() > 1.5 * usual:
+        return f"lacks slices: a gap of {steps.max():.3g} mm where slices are {usual:.3g} mm apart"
+    if np.abs(steps - usual).max() > UNEVEN_REFUSED * usual:
+        return f"has unevenly spaced slices ({steps.min():.3g} to {steps.max():.3g} mm apart)"
+    offsets = np.array([header.position for header in headers]) - headers[0].position
+    sideways = offsets - np.outer(offsets @ series.normal, series.normal)
+    if np.linalg.norm(sideways, axis=1).max() > SIDEWAYS_MM:
+        return "has slices shifted sideways against each other"
+    return None
+
+
+def _read(series: Series, path: str) -> sitk.Image:
+    """The volume of a series without defects; slice spacing is the mean of the steps."""
+    name = f"Series {series.name} in {path}"
+    try:
+        image = _load(series, name)
+    except InputError:
+        if how := packing(head_of(series.first.file)):
+            raise InputError(f"{name} is compressed as {how}, which cannot be read here.", UNPACK) from None
+        raise
+    if len(series.headers) > 1:
+        image.SetSpacing((*image.GetSpacing()[:2], float(_steps(series).mean())))
+    positions = [header.position for header in series.headers]
+    grid = [image.TransformIndexToPhysicalPoint((0, 0, k)) for k in range(image.GetSize()[2])]
+    if len(positions) != len(grid) or np.abs(np.subtract(positions, grid)).max() > image.GetSpacing()[2] / 2:
+        raise InputError(f"{name} does not lie where its header says.", "Export it as single-frame DICOM.")
+    return image
+
+
+def _load(series: Series, name: str) -> sitk.Image:
+    """The images of a series as one volume of floating-point numbers, for each slice may have a scale of its own."""
+    if not series.is_multi_frame:
+        return load([header.file for header in series.headers], name, sitk.sitkFloat32)
+    with private_folder(name) as folder:
+        files: list[Path] = []
+        for file, frames in itertools.groupby(series.headers, key=lambda header: header.file):
+            files += write_frames(file, [header.frame for header in frames], folder / str(len(files)), name)
+        return load(files, name, sitk.sitkFloat32)
+
+
+def _has_odd_echo(series: Series) -> bool:
+    echo_time = series.first.echo_time
+    return bool(echo_time) and not USUAL_ECHO_MS[0] <= echo_time <= USUAL_ECHO_MS[1]
+
+
+def _oddities(series: Series) -> list[QualityFlag]:
+    """Flags that only the DICOM header can raise."""
+    flags = []
+    echo_time = series.first.echo_time
+    if not is_known_t2w(series):
+        sentence = "Nothing in the DICOM header says that this is T2W: check that it is."
+        flags.append(QualityFlag("contrast_unconfirmed", Severity.WARNING, sentence))
+    oddities = []
+    if echo_time and echo_time < T2_MIN_ECHO_MS:
+        oddities.append(f"the echo time is only {echo_time:g} ms")
+    if is_fat_suppressed(series):
+        oddities.append("fat is suppressed")
+    if oddities:
+        flags.append(unusual_acquisition(oddities))
+    if len(series.headers) > 2:
+        steps = _steps(series)
+        uneven = np.abs(steps - np.median(steps))
+        if uneven.max() > UNEVEN_FLAGGED * np.median(steps):
+            flags.append(
+                QualityFlag(
+                    "uneven_spacing",
+                    Severity.WARNING,
+                    f"Slices lie {steps.min():.3g} to {steps.max():.3g} mm apart, taken as {steps.mean():.3g} mm.",
+                    (int(uneven.argmax()), int(uneven.argmax()) + 1),
+                )
+            )
+    return flags
+
+
+def _steps(series: Series) -> np.ndarray:
+    """Distances between neighbouring slices along the normal, mm."""
+    return np.diff([float(np.dot(header.position, series.normal)) for header in series.headers])
+
+
+def _spread(rows: list[tuple[float, ...]]) -> float:
+    """The largest difference between rows of numbers."""
+    return float(np.ptp(np.array(rows), axis=0).max())
+
+
+def _list(names: list[str]) -> str:
+    """Names as a list for people, shortened."""
+    rest = len(names) - LISTED
+    return "; ".join(names[:LISTED]) + (f"; and {rest} more" if rest > 0 else "")
