@@ -5,6 +5,8 @@ MONAI's transforms do the work. Anatomy is never turned upside down: only left a
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from monai import transforms as mt
@@ -17,15 +19,22 @@ from training.preprocess import Arrays
 # (slices, rows and columns): sizes vary so that the network does not learn one; few, since every new shape costs a CPU
 # about a second of kernel preparation.
 SHAPES = ((14, 176), (20, 144), (26, 128))
+# Early crops may show as much of the body on fewer, larger pixels, when no fine detail is learned yet: as much progress
+# a crop for a third to a half of the work ("progressive resizing"). Each: until which part of the training, size of a
+# pixel in the network's own pixels, shapes.
+COARSE = ((0.25, 2.0, ((14, 96), (20, 80), (26, 64))), (0.65, 1.4, ((14, 128), (20, 112), (26, 96))))
 KEYS = ("image", "labels", "inside")
 MODES = ("bilinear", "nearest", "nearest")
 
 
-def spatial(size: tuple[int, int, int]) -> mt.Compose:
+def spatial(size: tuple[int, int, int], pixel: float = 1.0) -> mt.Compose:
     """Rotation, scale, tilt, shift, grid distortion and left-right flip, cropped to ``size`` (slices, rows, columns).
+
+    ``pixel`` is the mean in-plane size of the pixels made, in pixels of the case.
 
     Axes are (k, j, i); shear numbers are voxels per voxel, small between slices and pixels because slices are thick.
     """
+    in_plane = (0.8 * pixel - 1, 1.2 * pixel - 1)
     return mt.Compose(
         [
             mt.RandFlipd(KEYS, prob=0.5, spatial_axis=2),
@@ -34,7 +43,7 @@ def spatial(size: tuple[int, int, int]) -> mt.Compose:
                 KEYS,
                 prob=1.0,
                 rotate_range=(0.3, 0.0, 0.0),
-                scale_range=(0.12, 0.2, 0.2),
+                scale_range=((-0.12, 0.12), in_plane, in_plane),
                 shear_range=(0.02, 0.02, 0.5, 0.1, 0.5, 0.1),
                 spatial_size=size,
                 mode=MODES,
@@ -84,7 +93,14 @@ class Views(Dataset):
 
 
 class Crops(Views):
-    """Random augmented crops around the gland, one reader's labels at a time."""
+    """Random augmented crops around the gland, one reader's labels at a time.
+
+    With a ``budget`` of crops the early ones are coarse, as ``COARSE`` says; without, none is.
+    """
+
+    def __init__(self, cases: list[Arrays], steps: int, seed: int, start: int = 0, budget: int | None = None) -> None:
+        super().__init__(cases, steps, seed, start)
+        self.budget = budget
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
         """The crop of one training step."""
@@ -93,15 +109,18 @@ class Crops(Views):
         case = self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]
         random = np.random.default_rng((self.seed, 1, step))
         slices = case.labels.shape[1]
-        depth, size = random.choice([s for s in SHAPES if s[0] <= slices] or [(slices, SHAPES[0][1])])
+        progress = step / self.budget if self.budget else math.inf
+        coarse = ((pixel, shapes) for until, pixel, shapes in COARSE if progress < until)
+        pixel, shapes = next(coarse, (1.0, SHAPES))
+        depth, size = random.choice([shape for shape in shapes if shape[0] <= slices] or [(slices, shapes[0][1])])
         labels = case.labels[random.integers(len(case.labels))]
-        box = self.box(labels, depth, size, random)
+        box = self.box(labels, depth, pixel * size, random)
         sample = {
             "image": case.image[box].astype(np.float32)[None],
             "labels": labels[box].astype(np.float32)[None],
             "inside": np.ones((1, *labels[box].shape), np.float32),
         }
-        warp = spatial((depth, size, size))
+        warp = spatial((depth, size, size), pixel)
         for transform in (warp, self.intensity):
             transform.set_random_state(int(random.integers(2**31)))
         sample = warp(sample)
@@ -113,7 +132,7 @@ class Crops(Views):
         return torch.from_numpy(image)[None], torch.as_tensor(np.asarray(sample["labels"])).long(), case.slice_mm
 
     @staticmethod
-    def box(labels: np.ndarray, depth: int, size: int, random: np.random.Generator) -> tuple[slice, slice, slice]:
+    def box(labels: np.ndarray, depth: int, size: float, random: np.random.Generator) -> tuple[slice, slice, slice]:
         """A box near the gland's centre, half as wide again as the crop, of ``depth`` neighbouring slices."""
         gland = np.argwhere(labels if labels.any() else np.ones_like(labels))
         centre = (gland.min(axis=0) + gland.max(axis=0)) / 2

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from proseg.network import IN_PLANE_MULTIPLE
 from training import augment
-from training.augment import SHAPES, Crops
+from training.augment import COARSE, SHAPES, Crops
 from training.labels import GLAND_UNKNOWN_ZONE
 from training.preprocess import Arrays
 
@@ -59,7 +59,8 @@ def pz_from_cg(crop: Crop) -> np.ndarray:
 
 
 def test_the_network_takes_every_shape() -> None:
-    assert all(size % IN_PLANE_MULTIPLE == 0 for _, size in SHAPES)
+    shapes = [*SHAPES, *(shape for _, _, coarse in COARSE for shape in coarse)]
+    assert all(size % IN_PLANE_MULTIPLE == 0 for _, size in shapes)
 
 
 def test_a_crop_depends_on_the_seed_and_the_step_alone() -> None:
@@ -77,6 +78,30 @@ def test_a_crop_depends_on_the_seed_and_the_step_alone() -> None:
 def test_a_resumed_run_gets_the_crops_it_had_not_had() -> None:
     whole, rest = Crops([make_case()], steps=10, seed=3), Crops([make_case()], steps=10, seed=3, start=4)
     assert torch.equal(whole[6][0], rest[2][0])
+
+
+def gland_pixels(crops: list[Crop]) -> float:
+    """Pixels of gland in the middle slice, the median of the crops."""
+    return float(np.median([int((labels[0, labels.shape[1] // 2] > 0).sum()) for _, labels, _ in crops]))
+
+
+def test_with_a_budget_the_same_body_is_seen_on_coarse_pixels_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "COARSE", ((0.25, 2.0, ((6, 48),)), (0.5, 1.5, ((6, 64),))))
+    monkeypatch.setattr(augment, "SHAPES", ((6, 96),))
+    dataset = Crops([make_case()], steps=40, seed=3, budget=40)
+    stages = [[dataset[step] for step in steps] for steps in (range(10), range(10, 20), range(20, 40))]
+    sizes = [{image.shape[-1] for image, _, _ in stage} for stage in stages]
+    assert sizes == [{48}, {64}, {96}]
+    coarsest, coarse, fine = map(gland_pixels, stages)
+    assert coarsest * 2.0**2 == pytest.approx(fine, rel=0.25)
+    assert coarse * 1.5**2 == pytest.approx(fine, rel=0.25)
+
+
+def test_a_resumed_run_is_as_coarse_as_it_would_have_been(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augment, "COARSE", ((0.5, 2.0, ((6, 48),)),))
+    rest = Crops([make_case()], steps=10, seed=3, start=4, budget=10)
+    assert rest[0][0].shape[-1] == 48
+    assert rest[1][0].shape[-1] in {96, 80}
 
 
 def test_every_case_is_seen_once_an_epoch_and_in_changing_order() -> None:

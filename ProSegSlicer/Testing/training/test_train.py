@@ -396,3 +396,10 @@ def test_weights_that_do_not_say_what_they_know_are_no_place_to_start(earlier: t
 def test_weights_of_another_shape_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
     with pytest.raises(WeightsError, match="another configuration"):
         train.initialise(ProSeg(TINY), earlier[0], "segment", [])
+
+
+def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--out", "run", "--progressive"])
+    assert "--budget-crops" in capsys.readouterr().err
+    assert parse(["--out", "run", "--progressive", "--budget-crops", "10"]).progressive
