@@ -110,6 +110,35 @@ def explanation(rows: list[MetricRow], files: int, bare: bool) -> str:
     )
 
 
+def show_worst(rows: list[MetricRow], judged: dict[str, tuple[Case, Segment]], out: Path, count: int = 3) -> str:
+    """Draw the cases with the lowest gland Dice into a folder; returns a chapter in Markdown about them."""
+    import SimpleITK as sitk
+    from PIL import Image
+
+    from proseg.geometry import to_lps
+    from training.datasets import load_image
+    from training.pictures import difference, picture, worst
+
+    for old in out.glob("worst-*.png"):
+        old.unlink()
+    text = (
+        "## The worst cases (lowest gland Dice)\n\nWhite: the expert's contours; violet and green: PZ and CG as found. "
+        "From base to apex. Only images under a Creative Commons licence are shown below the contours.\n"
+    )
+    for case_id in worst(rows, count):
+        case, segment = judged[case_id]
+        truths, found, spacing = segment(case)
+        free = case.licence.replace("-", " ").find("CC BY") >= 0
+        grey = sitk.GetArrayFromImage(to_lps(load_image(case))) if free else None
+        name = f"worst-{case_id}.png"
+        picture(grey, truths[0], found, spacing).quantize(256, Image.Quantize.MAXCOVERAGE).save(
+            out / name, optimize=True
+        )
+        about = difference([row for row in rows if row.case == case_id])
+        text += f"\n**{case_id}** ({case.source}). {about}\n\n![{case_id}: contours of expert and network]({name})\n"
+    return text
+
+
 def main() -> None:
     """Evaluate, write the table and the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -132,12 +161,17 @@ def main() -> None:
 
     rows: list[MetricRow] = []
     files = options.weights or [shipped_weights()]
+    judged: dict[str, tuple[Case | Arrays, Segment]] = {}
     for fold, weights in enumerate(files):
-        rows += evaluate(unseen(cases, weights), judge(weights, options.device), fold)
+        new, segment = unseen(cases, weights), judge(weights, options.device)
+        rows += evaluate(new, segment, fold)
+        judged |= {case.id: (case, segment) for case in new}
     from training.report_tables import summarise, write_csv
 
     write_csv(rows, options.out / "cases.csv")
     text = f"# Evaluation\n\n{explanation(rows, len(files), bool(options.arrays))}\n\n{summarise(rows)}"
+    if options.data:
+        text += f"\n{show_worst(rows, judged, options.out)}"
     (options.out / "summary.md").write_text(text)
     print(text)
 

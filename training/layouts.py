@@ -60,6 +60,7 @@ class Case:
         zone_map: what the values in ``zones`` mean: value -> PZ or CG of :mod:`proseg.labels`; 0 is background.
         patient: cases with the same key are of the same patient.
         masks: one binary file per zone instead of ``zones``: PZ or CG -> file. Where they overlap PZ wins.
+        licence: of its image, in words; empty where the layout does not say.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Case:
     gland: Path | None = None
     zone_map: Mapping[int, int] = field(default_factory=lambda: _NATIVE, hash=False)
     masks: Mapping[int, Path] = field(default_factory=dict, hash=False)
+    licence: str = ""
 
     @property
     def has_zones(self) -> bool:
@@ -134,6 +136,7 @@ def _manifest(root: Path) -> list[Case]:
             zones=folder / "zones.nii.gz" if labels == "zones" else None,
             zones_reader2=second if second.is_file() else None,
             gland=folder / "gland.nii.gz" if labels == "gland" else None,
+            licence=row.get("licence", ""),
         )
         cases.append(case)
     return cases

@@ -18,6 +18,7 @@ WHOLE = "whole"
 THIRDS = ("apex", "middle", "base")
 REGIONS = (WHOLE, *THIRDS)
 BETWEEN_READERS = 0
+LEAST_ML = 0.5  # of truth, for a volume error in per cent
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class MetricRow:
         hd95_mm: the larger of the two directed 95th percentiles of the surface distances (MONAI's definition), mm.
         asd_mm: mean of all surface distances in both directions (MONAI's symmetric average), mm.
         volume_error_ml: predicted - true volume, mL.
-        volume_error_percent: the same in per cent of the true volume; nan without truth.
+        volume_error_percent: the same in per cent of the true volume; nan below 0.5 mL of truth, where it says nothing.
         truth_ml: true volume, mL.
         missed: there is truth in the region and no prediction at all.
         reader: whose labels are the truth, 1 or 2; BETWEEN_READERS: reader 2's are judged as if they were a prediction.
@@ -136,7 +137,7 @@ def _compare(true: np.ndarray, found: np.ndarray, voxel_ml: float) -> dict[str, 
         "dice": 2 * both / (t + p) if t + p else math.nan,
         "recall": both / t if t else math.nan,
         "volume_error_ml": (p - t) * voxel_ml,
-        "volume_error_percent": 100 * (p - t) / t if t else math.nan,
+        "volume_error_percent": 100 * (p - t) / t if t * voxel_ml >= LEAST_ML else math.nan,
         "truth_ml": t * voxel_ml,
         "missed": bool(t and not p),
     }

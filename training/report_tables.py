@@ -49,9 +49,14 @@ def summarise(rows: Sequence[MetricRow]) -> str:
     rows = [row for row in rows if row.reader == 1]
     whole = [row for row in rows if row.region == WHOLE]
     thirds = [row for row in rows if row.region in THIRDS]
+    zonal = {row.case for row in whole if row.structure != "gland"}
     parts = [
         "## All cases",
-        _grouped(whole, ("Structure",), lambda row: (row.structure,)),
+        _grouped(
+            sorted(whole, key=lambda row: (STRUCTURES.index(row.structure), row.case not in zonal)),
+            ("Structure",),
+            lambda row: (_known(row, zonal),),
+        ),
         "## Per source",
         _grouped(sorted(whole, key=lambda row: row.source), ("Source", "Structure"), lambda r: (r.source, r.structure)),
         "## Per fold",
@@ -72,8 +77,18 @@ def _grouped(rows: Iterable[MetricRow], headings: Sequence[str], key: Callable[[
     lines = []
     for name, group in groups.items():
         numbers = [mean_sd([getattr(row, attribute) for row in group], places) for _, attribute, places in _COLUMNS]
+        numbers.insert(1, f"{min(row.dice for row in group):.3f}")
         lines.append([*name, str(len(group)), *numbers, str(sum(row.missed for row in group))])
-    return table([*headings, "Cases", *(column[0] for column in _COLUMNS), "Missed"], lines, len(headings))
+    columns = [column[0] for column in _COLUMNS]
+    columns.insert(1, "Lowest Dice")
+    return table([*headings, "Cases", *columns, "Missed"], lines, len(headings))
+
+
+def _known(row: MetricRow, zonal: set[str]) -> str:
+    """The structure; of the gland also whether its case has zones."""
+    if row.structure != "gland":
+        return row.structure
+    return "gland, cases with zones" if row.case in zonal else "gland, other cases"
 
 
 def _readers(first: Sequence[MetricRow], second: Sequence[MetricRow]) -> str:

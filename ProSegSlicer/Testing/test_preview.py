@@ -11,12 +11,13 @@ from PIL import Image
 from Testing.made_results import make_findings, make_result, on_grid
 
 from proseg import preview as module
+from proseg.contours import bright
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import ZONES
 from proseg.measurements import measure
 from proseg.preview import preview, tiles, write_preview
 
-GREEN = module._bright(ZONES[1].colour)
+GREEN = bright(ZONES[1].colour)
 
 
 @pytest.fixture
@@ -56,27 +57,11 @@ def test_the_patients_right_is_on_the_left_and_anterior_is_up() -> None:
     labels[4:8, 24:30, 32:38] = 1  # posterior, left
     shown = preview(replace(result, labelmap=on_grid(labels, "LPS")))
     tiles = shown.crop((module.MARGIN, module.HEADER, module.MARGIN + module.TILE, shown.height))
-    green, violet = near(tiles, GREEN), near(tiles, module._bright(ZONES[0].colour))
+    green, violet = near(tiles, GREEN), near(tiles, bright(ZONES[0].colour))
     assert len(green) > 50
     assert len(violet) > 50
     assert green[:, 1].max() < violet[:, 1].min()
     assert green[:, 0].min() < violet[:, 0].min()
-
-
-def test_a_contour_lies_on_the_border_of_its_zone() -> None:
-    mask = np.zeros((20, 20), bool)
-    mask[5:15, 5:15] = True
-    stack = module._Stack(np.zeros((1, 20, 20)), mask[None], (200, 200), 10.0, 10.0)
-    depth = module._depth(mask, stack)
-    assert abs(np.flatnonzero(depth[100] > 0)[0] - 50) <= 1
-    assert abs(np.flatnonzero(depth[100] > 0)[-1] - 149) <= 1
-    assert depth[100, 52] == pytest.approx(2.5, abs=0.5)
-
-
-def test_a_zone_one_voxel_thin_keeps_its_contour() -> None:
-    mask = np.zeros((20, 20), bool)
-    mask[10] = True
-    assert (module._depth(mask, module._Stack(mask[None], mask[None], (120, 120), 6.0, 6.0))[:, 60] > 0).any()
 
 
 def test_without_a_gland_it_says_so_and_shows_the_image(words: list[str]) -> None:

@@ -14,8 +14,9 @@ from functools import cache
 
 import numpy as np
 import SimpleITK as sitk
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
+from proseg.contours import Colour, bright, outlined
 from proseg.flags import Severity
 from proseg.geometry import input_slice_indices, to_lps
 from proseg.labels import ZONES
@@ -23,15 +24,11 @@ from proseg.quality import LOW_CONFIDENCE
 from proseg.result import Findings
 from proseg.writing import OutputSet, atomic
 
-Colour = tuple[int, int, int]
-
 WIDTH = 1600  # everything below is in pixels unless it says otherwise
 COLUMNS, MOST_SLICES = 4, 12
 MARGIN, GAP, HEADER, CAPTION = 28, 12, 112, 34
 TILE = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) // COLUMNS
-LINE_WIDTH, FILL = 1.7, 0.04  # of a contour; opacity inside it
 CONTEXT_MM, EMPTY_MM = 14.0, 120.0  # shown around the gland; shown of the centre without one
-SMOOTHING = 0.6  # of contours, voxels: below 0.74 a layer one voxel thin keeps its contour
 NARROWEST, WIDEST = 1.0, 1.4  # width over height of a tile
 
 BACKDROP, TEXT, DIM, FAINT = (15, 17, 21), (238, 241, 245), (152, 160, 171), (58, 64, 74)
@@ -67,7 +64,6 @@ class _Stack:
     labels: np.ndarray
     tile: tuple[int, int]  # width, height
     pixels_per_mm: float
-    pixels_per_voxel: float
 
 
 def tiles(findings: Findings) -> list[Tile]:
@@ -158,7 +154,7 @@ def _cropped(findings: Findings, labels: np.ndarray) -> _Stack:
     high, wide = part.shape[1] * down, part.shape[2] * across
     scale = min(TILE / wide, TILE / NARROWEST / high)
     size = (max(1, round(wide * scale)), max(1, round(high * scale)))
-    return _Stack(part.astype(np.uint8), labels[:, j, i], size, scale, scale * min(across, down))
+    return _Stack(part.astype(np.uint8), labels[:, j, i], size, scale)
 
 
 def _window(centre: float, length: float, size: int) -> slice:
@@ -169,37 +165,16 @@ def _window(centre: float, length: float, size: int) -> slice:
 
 
 def _picture(stack: _Stack, k: int, with_scale: bool) -> Image.Image:
-    tile = Image.fromarray(stack.grey[k]).resize(stack.tile, Image.Resampling.BICUBIC)
-    pixels = np.repeat(np.asarray(tile, np.float32)[..., None], 3, axis=2)
-    for zone in ZONES:
-        mask = stack.labels[k] == zone.label
-        if mask.any():
-            colour = np.array(_bright(zone.colour), np.float32)
-            depth = _depth(mask, stack)
-            line = np.clip(LINE_WIDTH / 2 + 0.5 - np.abs(depth - LINE_WIDTH / 2), 0, 1)
-            opacity = np.maximum(line, FILL * (depth > 0))[..., None]
-            pixels += opacity * (colour - pixels)
+    contours = [(stack.labels[k] == zone.label, bright(zone.colour)) for zone in ZONES]
+    tile = outlined(stack.grey[k], contours, stack.tile)
     framed = Image.new("RGB", (TILE, stack.tile[1]))
-    framed.paste(Image.fromarray(pixels.astype(np.uint8)), ((TILE - stack.tile[0]) // 2, 0))
+    framed.paste(tile, ((TILE - stack.tile[0]) // 2, 0))
     draw = ImageDraw.Draw(framed)
     for letter, x, anchor in (("R", 8, "lm"), ("L", TILE - 8, "rm")):
         draw.text((x, framed.height / 2), letter, TEXT, _font(18), anchor, stroke_width=2, stroke_fill=BACKDROP)
     if with_scale:
         _draw_scale(draw, stack)
     return framed
-
-
-def _depth(mask: np.ndarray, stack: _Stack) -> np.ndarray:
-    """How deep each pixel of the tile lies inside a mask, in pixels, near its border; negative outside.
-
-    To first order this is the smoothed mask's height above one half over its slope, so a line of constant width along
-    it is smooth and anti-aliased without tracing any contour.
-    """
-    soft = Image.fromarray(mask.astype(np.uint8) * 255).resize(stack.tile, Image.Resampling.NEAREST)
-    soft = soft.filter(ImageFilter.GaussianBlur(SMOOTHING * stack.pixels_per_voxel))
-    height = np.asarray(soft, np.float32) / 255 - 0.5
-    slope = np.hypot(*np.gradient(height))
-    return height / np.maximum(slope, 1e-3)
 
 
 def _annotate(draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int) -> None:
@@ -236,7 +211,7 @@ def _draw_header(draw: ImageDraw.ImageDraw, findings: Findings) -> None:
         return
     m = findings.measurements
     figures: list[tuple[str, str, Colour | None]] = [
-        (zone.name, f"{volume:.1f} mL", _bright(zone.colour))
+        (zone.name, f"{volume:.1f} mL", bright(zone.colour))
         for zone, volume in zip(ZONES, (m.pz_ml, m.cg_ml), strict=True)
     ]
     figures += [
@@ -312,13 +287,6 @@ def _spelt(text: str) -> str:
     folded = unicodedata.normalize("NFKD", text)
     kept = (c for c in folded if not unicodedata.combining(c))
     return "".join(c if c.isascii() or c in "\u00b7\u00b0\u201c\u201d\u2019\u2026" else "?" for c in kept)
-
-
-def _bright(colour: Colour) -> Colour:
-    """The same hue at full brightness and more saturated, to stand out on grey."""
-    low, high = min(colour), max(colour)
-    red, green, blue = (round(90 + 165 * (channel - low) / (high - low)) for channel in colour)
-    return red, green, blue
 
 
 @cache

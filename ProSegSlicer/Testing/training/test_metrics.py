@@ -203,13 +203,29 @@ def test_the_csv_holds_every_row_with_undefined_values_empty(tmp_path: Path) -> 
 
 def test_the_summary_gives_mean_and_spread_in_groups_and_the_worst_case() -> None:
     text = summarise(ROWS)
-    assert "| PZ | 3 | 0.467 ± 0.416 | 0.700 ± 0.000 | 3.0 ± 0.0 |" in text  # the missed one has no distance
-    assert "| B | PZ | 2 | 0.300 ± 0.424 | 0.700 ± 0.000 | 3.0 | 1.00 | -2.0 ± 0.0 | -10.0 ± 0.0 | 1 |" in text
+    assert "| PZ | 3 | 0.467 ± 0.416 | 0.000 | 0.700 ± 0.000 | 3.0 ± 0.0 |" in text  # the missed one has no distance
+    assert "| B | PZ | 2 | 0.300 ± 0.424 | 0.000 | 0.700 ± 0.000 | 3.0 | 1.00 | -2.0 ± 0.0 | -10.0 ± 0.0 | 1 |" in text
     assert "| 0 | PZ | 1 | 0.800 |" in text
     assert "| PZ | apex | 1 | 0.500 |" in text  # the other has no apex of this structure
     assert "| PZ | c3 | B | 20.0 | 0.000 | 0.700 | – | – |" in text
     for line in text.splitlines():
         assert not line.startswith("|") or line.endswith("|")
+
+
+def test_the_gland_is_told_apart_by_whether_its_case_has_zones() -> None:
+    glands = [replace(ROW, structure="gland", dice=0.9), replace(ROW, case="c0", structure="gland", dice=0.7)]
+    all_cases = summarise([*ROWS, *glands]).partition("## Per source")[0]
+    lines = [line for line in all_cases.splitlines() if line.startswith("| gland")]
+    assert lines[0].startswith("| gland, cases with zones | 1 | 0.900 |")
+    assert lines[1].startswith("| gland, other cases | 1 | 0.700 |")
+
+
+def test_a_volume_error_in_per_cent_of_next_to_nothing_is_undefined() -> None:
+    truth, prediction = block((5, 15), (5, 15), (5, 15), label=2), block((5, 15), (5, 15), (5, 15), label=1)
+    truth[5, 5, 5] = 1
+    row = table(truth, prediction)["PZ", "whole"]
+    assert row.volume_error_ml > 0
+    assert math.isnan(row.volume_error_percent)
 
 
 def test_two_readers_are_told_apart_and_only_the_first_counts_elsewhere() -> None:
