@@ -32,6 +32,7 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "no-partial": ("--no-partial",),
     "norm-group": ("--norm", "group"),
     "norm-batch": ("--norm", "batch"),
+    "harsh": ("--harsh",),
 }
 NETWORKS = {name: ("--network", name) for name in BASELINES}
 CURVE = {f"cases-{count}": ("--cases", str(count)) for count in (8, 16, 32, 48)}

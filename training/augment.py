@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from proseg.preprocessing import normalise
+from training.harsh import harsh
 from training.preprocess import Arrays
 
 # (slices, rows and columns): sizes vary so that the network does not learn one; few, since every new shape costs a CPU
@@ -95,12 +96,21 @@ class Views(Dataset):
 class Crops(Views):
     """Random augmented crops around the gland, one reader's labels at a time.
 
-    With a ``budget`` of crops the early ones are coarse, as ``COARSE`` says; without, none is.
+    With a ``budget`` of crops the early ones are coarse, as ``COARSE`` says; without, none is. ``harsh`` adds what
+    :mod:`training.harsh` has.
     """
 
-    def __init__(self, cases: list[Arrays], steps: int, seed: int, start: int = 0, budget: int | None = None) -> None:
+    def __init__(
+        self,
+        cases: list[Arrays],
+        steps: int,
+        seed: int,
+        start: int = 0,
+        budget: int | None = None,
+        harsh: bool = False,
+    ) -> None:
         super().__init__(cases, steps, seed, start)
-        self.budget = budget
+        self.budget, self.harsh = budget, harsh
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
         """The crop of one training step."""
@@ -127,6 +137,9 @@ class Crops(Views):
         inside = np.asarray(sample["inside"][0]) > 0.5
         gain = 1 + 0.03 * random.standard_normal(depth).astype(np.float32)  # slices differ in gain in some archives
         sample["image"] = sample["image"] * torch.from_numpy(gain)[None, :, None, None]
+        if self.harsh:
+            harmed = harsh(*(np.asarray(sample[key][0]) for key in ("image", "labels")), random)
+            sample["image"] = torch.from_numpy(harmed)[None]
         sample = self.intensity(sample)
         image = normalise(np.asarray(sample["image"][0]), inside)
         return torch.from_numpy(image)[None], torch.as_tensor(np.asarray(sample["labels"])).long(), case.slice_mm

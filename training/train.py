@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -132,8 +133,7 @@ class Trainer:
 
     def run(self) -> None:
         """Train until the time is spent, with a line of progress a minute and a checkpoint every two."""
-        coarse = {"budget": self.options.budget_crops} if self.options.progressive else {}
-        data = self.make_crops(self.cases, steps=10**6, seed=self.options.seed, start=self.step, **coarse)
+        data = self.make_crops(self.cases, steps=10**6, seed=self.options.seed, start=self.step)
         # Forked workers hang in torch's threads if this process has used them already.
         start = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if self.options.workers else {}
         loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, **start))
@@ -181,6 +181,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fold", type=int, default=0, help="fold of patients to hold out, -1 for none")
     parser.add_argument("--minutes", type=float, default=120, help="training time, pauses not counted")
     parser.add_argument("--budget-crops", type=int, help="train for so many crops instead: fair between busy machines")
+    parser.add_argument("--harsh", action="store_true", help="also learn from worse and stranger images")
     parser.add_argument("--progressive", action="store_true", help="coarse pixels first; needs --budget-crops")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
@@ -207,13 +208,14 @@ def main() -> None:
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.task == "locate":
-        from training.overviews import Overviews as crops
+        from training.overviews import Overviews
 
-        config = LOCATOR
+        make_crops, config = Overviews, LOCATOR
     else:
-        from training.augment import Crops as crops
+        from training.augment import Crops
 
-        config = NetworkConfig()
+        budget = options.budget_crops if options.progressive else None
+        make_crops, config = partial(Crops, budget=budget, harsh=options.harsh), NetworkConfig()
     config = replace(config, norm=options.norm, **dict.fromkeys(options.without, False))
     learn, held_out = split(load(options.arrays), options.fold)
     if options.no_partial:
@@ -229,7 +231,7 @@ def main() -> None:
         "held_out": [case.id for case in held_out],
     }
     (options.out / "run.json").write_text(json.dumps(run, indent=1))
-    trainer = Trainer(network, options, crops, learn)
+    trainer = Trainer(network, options, make_crops, learn)
     trainer.resume()
     print(f"{len(learn)} cases to learn from, {len(held_out)} held out; {trainer.device}", flush=True)
     trainer.run()
