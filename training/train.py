@@ -28,16 +28,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from proseg.errors import InputError, WeightsError
 from proseg.network import NetworkConfig, ProSeg
-from proseg.weights import load_model
 from training.baselines import BASELINES, PROSEG
 from training.folds import assign_folds
 from training.learning_curve import subset
 from training.losses import ZonalLoss
 from training.preprocess import Arrays, load
+from training.start import initialise
 
-PART = {"segment": "segmenter", "locate": "locator"}  # of a weights file, by task
 LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
 CHECKPOINT_SECONDS = 120
 SLOWEST_STEP_SECONDS = 10.0  # a step longer than this was a paused process, not training
@@ -47,33 +45,6 @@ def split(cases: list[Arrays], fold: int, folds: int = 5) -> tuple[list[Arrays],
     """Cases to learn from and cases held out; ``fold`` -1 holds out nothing."""
     where = assign_folds(cases, folds)
     return [case for case in cases if where[case.id] != fold], [case for case in cases if where[case.id] == fold]
-
-
-def initialise(network: ProSeg, weights: Path, task: str, held_out: list[Arrays]) -> list[str]:
-    """Copy into ``network`` the same network of a weights file, which must not have learned from held-out cases.
-
-    Returns:
-        The ids of the cases that it has learned from.
-
-    Raises:
-        InputError: it has, or nobody knows.
-        WeightsError: the file cannot be used, or its network has another shape.
-    """
-    model = load_model(weights)
-    card = weights.with_suffix(".json")
-    if not card.is_file():
-        raise InputError(f"{weights} has no JSON beside it that names the cases it learned from.", "Add the JSON.")
-    learned = json.loads(card.read_text())["learned"]
-    seen = sorted({case.id for case in held_out} & set(learned))
-    if seen:
-        raise InputError(
-            f"{weights} has learned from {seen[0]}, which shall be held out.", "Start from another file or fold."
-        )
-    source = getattr(model, PART[task])
-    if source.config != network.config:
-        raise WeightsError(f"The {PART[task]} of {weights} has another configuration.", "Start without it.")
-    network.load_state_dict(source.state_dict())
-    return learned
 
 
 class Trainer:

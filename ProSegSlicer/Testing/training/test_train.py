@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from proseg.errors import InputError, WeightsError
 from proseg.network import NetworkConfig, ProSeg
-from proseg.weights import save_model
 from training import augment, train
 from training.baselines import BASELINES, Baseline, network_of_run
 from training.export import averaged_network
@@ -364,38 +362,6 @@ def test_the_command_trains_a_network_to_compare_with_on_fewer_cases(
 def test_the_locator_is_a_smaller_network() -> None:
     sizes = [sum(p.numel() for p in ProSeg(config).parameters()) for config in (train.LOCATOR, NetworkConfig())]
     assert sizes[0] < 0.2 * sizes[1]
-
-
-@pytest.fixture
-def earlier(tmp_path: Path) -> tuple[Path, ProSeg]:
-    """A weights file that has learned from c0, and its segmenter."""
-    torch.manual_seed(7)
-    network = ProSeg(PLAIN)
-    save_model(tmp_path / "earlier.pt", network, ProSeg(TINY), "ProSeg", "0", ["c0"])
-    return tmp_path / "earlier.pt", network
-
-
-def test_a_run_can_go_on_from_earlier_weights(earlier: tuple[Path, ProSeg]) -> None:
-    path, before = earlier
-    network = ProSeg(PLAIN)
-    assert train.initialise(network, path, "segment", [make_case(1)]) == ["c0"]
-    torch.testing.assert_close(weights_of(network), weights_of(before), atol=1e-3, rtol=1e-3)  # half precision
-
-
-def test_weights_that_know_a_held_out_case_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
-    with pytest.raises(InputError, match="has learned from c0"):
-        train.initialise(ProSeg(PLAIN), earlier[0], "segment", [make_case(0)])
-
-
-def test_weights_that_do_not_say_what_they_know_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
-    earlier[0].with_suffix(".json").unlink()
-    with pytest.raises(InputError, match="no JSON"):
-        train.initialise(ProSeg(PLAIN), earlier[0], "segment", [])
-
-
-def test_weights_of_another_shape_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
-    with pytest.raises(WeightsError, match="another configuration"):
-        train.initialise(ProSeg(TINY), earlier[0], "segment", [])
 
 
 def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest.CaptureFixture[str]) -> None:

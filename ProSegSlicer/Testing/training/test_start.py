@@ -1,0 +1,56 @@
+"""Where a training may start: from weights that fit and know nothing of what is held out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from proseg.errors import InputError, WeightsError
+from proseg.network import NetworkConfig, ProSeg
+from proseg.weights import save_model
+from training.preprocess import Arrays
+from training.start import initialise
+
+TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
+PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)
+KNOWN, CASE = (
+    Arrays(name, "A", name, np.zeros((1, 1, 1), np.float16), np.zeros((1, 1, 1, 1), np.uint8), 3.0)
+    for name in ("c0", "c1")
+)
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> tuple[Path, ProSeg]:
+    """A weights file that has learned from c0, and its segmenter."""
+    torch.manual_seed(7)
+    network = ProSeg(PLAIN)
+    save_model(tmp_path / "earlier.pt", network, ProSeg(TINY), "ProSeg", "0", ["c0"])
+    return tmp_path / "earlier.pt", network
+
+
+def test_a_run_can_go_on_from_earlier_weights(earlier: tuple[Path, ProSeg]) -> None:
+    path, before = earlier
+    network = ProSeg(PLAIN)
+    assert initialise(network, path, "segment", [CASE]) == ["c0"]
+    for found, wanted in zip(network.parameters(), before.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)  # half precision
+
+
+def test_weights_that_know_a_held_out_case_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
+    with pytest.raises(InputError, match="has learned from c0"):
+        initialise(ProSeg(PLAIN), earlier[0], "segment", [KNOWN])
+
+
+def test_weights_that_do_not_say_what_they_know_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
+    earlier[0].with_suffix(".json").unlink()
+    with pytest.raises(InputError, match="no JSON"):
+        initialise(ProSeg(PLAIN), earlier[0], "segment", [])
+
+
+def test_weights_of_another_shape_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
+    with pytest.raises(WeightsError, match="another configuration"):
+        initialise(ProSeg(TINY), earlier[0], "segment", [])

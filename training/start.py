@@ -1,0 +1,40 @@
+"""Go on from the networks of a weights file instead of random ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from proseg.errors import InputError, WeightsError
+from proseg.network import ProSeg
+from proseg.weights import load_model
+from training.preprocess import Arrays
+
+PART = {"segment": "segmenter", "locate": "locator"}  # of a weights file, by task
+
+
+def initialise(network: ProSeg, weights: Path, task: str, held_out: list[Arrays]) -> list[str]:
+    """Copy into ``network`` the same network of a weights file, which must not have learned from held-out cases.
+
+    Returns:
+        The ids of the cases that it has learned from.
+
+    Raises:
+        InputError: it has, or nobody knows.
+        WeightsError: the file cannot be used, or its network has another shape.
+    """
+    model = load_model(weights)
+    card = weights.with_suffix(".json")
+    if not card.is_file():
+        raise InputError(f"{weights} has no JSON beside it that names the cases it learned from.", "Add the JSON.")
+    learned = json.loads(card.read_text())["learned"]
+    seen = sorted({case.id for case in held_out} & set(learned))
+    if seen:
+        raise InputError(
+            f"{weights} has learned from {seen[0]}, which shall be held out.", "Start from another file or fold."
+        )
+    source = getattr(model, PART[task])
+    if source.config != network.config:
+        raise WeightsError(f"The {PART[task]} of {weights} has another configuration.", "Start without it.")
+    network.load_state_dict(source.state_dict())
+    return learned
