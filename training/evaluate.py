@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, required=True, help="folder for cases.csv and summary.md")
+    parser.add_argument("--note", default="", help="what a reader of the summary must know of the weights")
     options = parser.parse_args()
     if options.data:
         from training.datasets import find_cases
@@ -169,7 +170,8 @@ def main() -> None:
     from training.report_tables import summarise, write_csv
 
     write_csv(rows, options.out / "cases.csv")
-    text = f"# Evaluation\n\n{explanation(rows, len(files), bool(options.arrays))}\n\n{summarise(rows)}"
+    about = f"{explanation(rows, len(files), bool(options.arrays))} {options.note}".strip()
+    text = f"# Evaluation\n\n{about}\n\n{summarise(rows)}"
     if options.data:
         text += f"\n{show_worst(rows, judged, options.out)}"
     (options.out / "summary.md").write_text(text)
