@@ -128,7 +128,7 @@ def show_worst(rows: list[MetricRow], judged: dict[str, tuple[Case, Segment]], o
     for case_id in worst(rows, count):
         case, segment = judged[case_id]
         truths, found, spacing = segment(case)
-        free = case.licence.replace("-", " ").find("CC BY") >= 0
+        free = "CC BY" in case.licence.replace("-", " ")
         grey = sitk.GetArrayFromImage(to_lps(load_image(case))) if free else None
         name = f"worst-{case_id}.png"
         picture(grey, truths[0], found, spacing).quantize(256, Image.Quantize.MAXCOVERAGE).save(

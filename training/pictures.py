@@ -77,9 +77,9 @@ def picture(
         BACKDROP,
     )
     font = ImageFont.load_default(16)
+    zonal = bool(np.isin(truth, (0, *(zone.label for zone in ZONES))).all())
     for place, k in enumerate(shown):
         expert, network = truth[k, rows, columns], found[k, rows, columns]
-        zonal = bool(np.isin(truth, (0, *(zone.label for zone in ZONES))).all())
         masks = [expert == zone.label for zone in ZONES] if zonal else [expert != 0]
         contours = [(mask, EXPERT) for mask in masks]
         contours += [(network == zone.label, bright(zone.colour)) for zone in ZONES]

@@ -169,6 +169,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.progressive and not options.budget_crops:
         parser.error("--progressive needs --budget-crops, to know how far the training is")
+    if options.task == "locate" and (options.progressive or options.harsh):
+        parser.error("--progressive and --harsh are for --task segment")
     return options
 
 
