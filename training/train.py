@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from proseg.network import NetworkConfig, ProSeg
@@ -39,12 +39,28 @@ from training.start import initialise
 LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
 CHECKPOINT_SECONDS = 120
 SLOWEST_STEP_SECONDS = 10.0  # a step longer than this was a paused process, not training
+AVERAGE_DECAY = 0.998  # of the moving average of the weights, a step
 
 
 def split(cases: list[Arrays], fold: int, folds: int = 5) -> tuple[list[Arrays], list[Arrays]]:
     """Cases to learn from and cases held out; ``fold`` -1 holds out nothing."""
     where = assign_folds(cases, folds)
     return [case for case in cases if where[case.id] != fold], [case for case in cases if where[case.id] == fold]
+
+
+@torch.no_grad()
+def moving_average(average: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+    """Move the averaged weights towards the current ones, in place; a short training forgets its beginning sooner.
+
+    After ``steps`` the decay is (1 + steps) / (10 + steps), as TensorFlow's ``ExponentialMovingAverage`` has it, and
+    ``AVERAGE_DECAY`` at most, which is reached after 4,500 steps.
+    """
+    keep = min(AVERAGE_DECAY, (1 + int(steps)) / (10 + int(steps)))
+    for old, new in zip(average, current, strict=True):
+        if old.is_floating_point():
+            old.lerp_(new.to(old.dtype), 1 - keep)
+        else:
+            old.copy_(new)
 
 
 class Trainer:
@@ -57,7 +73,7 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         layout = torch.channels_last if isinstance(network, ProSeg) else torch.preserve_format  # others are 3D
         self.network = network.to(self.device, memory_format=layout)
-        self.average = AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+        self.average = AveragedModel(self.network, multi_avg_fn=moving_average, use_buffers=True)
         plain = [p for p in network.parameters() if p.ndim < 2]
         weights = [p for p in network.parameters() if p.ndim >= 2]
         groups = [{"params": weights, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]

@@ -196,13 +196,27 @@ def test_a_case_can_be_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Monk
     assert trainer.learn(crop) < 0.5 * before
 
 
-def test_the_average_follows_the_network_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_average_lags_behind_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer(tmp_path, "--minutes", "0.1", "--rate", "0.01")
     start = weights_of(trainer.network)
     set_clock(monkeypatch, 1.0)
     trainer.run()
-    moved = (weights_of(trainer.network) - start).norm()
-    assert 0 < (weights_of(trainer.average.module) - start).norm() < 0.5 * moved
+    now = weights_of(trainer.network)
+    assert 0 < (now - weights_of(trainer.average.module)).norm() < (now - start).norm()
+
+
+def test_after_many_steps_the_average_takes_a_five_hundredth_of_the_new_weights() -> None:
+    average, steps = [torch.zeros(2), torch.tensor(3)], torch.tensor(20_000)
+    train.moving_average(average, [torch.ones(2), torch.tensor(7)], steps)
+    assert average[0].tolist() == pytest.approx([0.002, 0.002], rel=1e-4)
+    assert average[1] == 7  # a counter is not averaged
+
+
+def test_a_short_training_leaves_nothing_of_its_random_beginning_in_the_average() -> None:
+    average = [torch.ones(1)]
+    for steps in range(1, 450):
+        train.moving_average(average, [torch.zeros(1)], torch.tensor(steps))
+    assert average[0] < 1e-6
 
 
 def test_a_pause_counts_no_more_than_a_slow_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
