@@ -21,6 +21,7 @@ from pathlib import Path
 import torch
 
 from training.baselines import BASELINES
+from training.command import run_command
 
 ABLATIONS: dict[str, tuple[str, ...]] = {
     "full": (),
@@ -103,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

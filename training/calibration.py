@@ -30,6 +30,7 @@ from scipy.optimize import minimize
 from proseg.calibration import Calibration
 from proseg.weights import shipped_weights
 from proseg.writing import OutputSet, atomic, write_text
+from training.command import run_command
 from training.datasets import find_cases
 from training.evaluate import unseen
 from training.outcomes import Outcome, SliceOutcome, outcome_of
@@ -201,4 +202,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -20,6 +20,7 @@ from pathlib import Path
 from proseg.report import to_csv
 from proseg.weights import shipped_weights
 from proseg.writing import OutputSet, write_text
+from training.command import run_command
 from training.contenders import Judged, judge_run, judge_taps, runs_below
 from training.datasets import find_cases
 from training.metrics import WHOLE, MetricRow
@@ -112,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from proseg.errors import InputError
+from training.command import run_command
 from training.labels import GLAND_UNKNOWN_ZONE
 from training.metrics import BETWEEN_READERS, WHOLE, MetricRow, evaluate_case
 
@@ -77,9 +79,19 @@ def from_arrays(weights: Path, device: str) -> Segment:
 
 
 def unseen(cases: list, weights: Path) -> list:
-    """The cases that the networks of a weights file have not learned from."""
+    """The cases that the networks of a weights file have not learned from.
+
+    Raises:
+        InputError: there is none.
+    """
     learned = set(json.loads(weights.with_suffix(".json").read_text())["learned"])
-    return [case for case in cases if case.id not in learned]
+    new = [case for case in cases if case.id not in learned]
+    if not new:
+        raise InputError(
+            f"{weights} has learned from all of these cases, which can judge it no more.",
+            "Give --weights that a fold was held out from, such as those in training/held_out, or other cases.",
+        )
+    return new
 
 
 def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:
@@ -179,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -18,6 +18,7 @@ import torch
 from proseg.errors import InputError
 from proseg.network import NetworkConfig, ProSeg
 from proseg.weights import MODEL_FOLDERS, SHIPPED, load_model, save_model
+from training.command import run_command
 
 
 def averaged_network(run: Path) -> tuple[ProSeg, list[str]]:
@@ -75,4 +76,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

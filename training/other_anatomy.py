@@ -24,6 +24,7 @@ from proseg.inference import Segmenter
 from proseg.phantom import make_phantom
 from proseg.result import SegmentationResult
 from proseg.writing import write_text
+from training.command import run_command
 from training.datasets import find_cases, load_image, load_labels
 
 GAP_SLICES = 2  # between the gland and what is cut off beyond it: its end is where readers disagree
@@ -251,4 +252,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

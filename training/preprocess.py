@@ -13,6 +13,7 @@ import numpy as np
 
 from proseg.labels import CLASS_COUNT
 from proseg.preprocessing import PIXEL_MM, slice_axis
+from training.command import run_command
 from training.labels import GLAND_UNKNOWN_ZONE
 
 
@@ -94,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -21,6 +21,7 @@ from proseg.labels import CG, PZ
 from proseg.pipeline import Pipeline
 from proseg.preprocessing import PIXEL_MM
 from proseg.weights import load_model
+from training.command import run_command
 from training.labels import GLAND_UNKNOWN_ZONE
 from training.preprocess import Arrays, load, save
 
@@ -52,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

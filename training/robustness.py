@@ -25,6 +25,7 @@ from proseg.inference import Segmenter
 from proseg.report import to_csv
 from proseg.weights import shipped_weights
 from proseg.writing import OutputSet, write_text
+from training.command import run_command
 from training.datasets import find_cases, load_image, load_labels
 from training.degradations import DEGRADATIONS, Degradation, on_grid
 from training.evaluate import unseen
@@ -121,7 +122,7 @@ def main() -> None:
     for weights in files:
         segmenter = Segmenter(weights, options.device)
         new = unseen(cases, weights)
-        new = new[:: -(-len(new) // (options.limit or len(new)))] if new else new
+        new = new[:: -(-len(new) // (options.limit or len(new)))]
         for number, case in enumerate(new, 1):
             rows += fares(segmenter, case, DEGRADATIONS)
             print(f"{number}/{len(new)} {case.id}", flush=True)
@@ -134,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from proseg.network import NetworkConfig, ProSeg
 from training.baselines import BASELINES, PROSEG
+from training.command import run_command
 from training.folds import assign_folds
 from training.learning_curve import subset
 from training.losses import ZonalLoss
@@ -227,4 +228,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

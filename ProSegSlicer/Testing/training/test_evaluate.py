@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from proseg.errors import InputError
 from proseg.phantom import make_phantom
 from training.evaluate import evaluate, explanation, on_input_grid, unseen
 from training.layouts import Case
@@ -43,6 +44,12 @@ def test_only_cases_the_weights_do_not_know_are_judged(case: Case, tmp_path: Pat
     (tmp_path / "w.json").write_text(json.dumps({"learned": ["b"]}))
     known = Case("b", "A", tmp_path / "t2.nii.gz", "b")
     assert unseen([case, known], tmp_path / "w.pt") == [case]
+
+
+def test_weights_that_know_every_case_are_not_judged(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "w.json").write_text(json.dumps({"learned": ["a", "b"]}))
+    with pytest.raises(InputError, match=r"w\.pt has learned from all of these cases"):
+        unseen([case], tmp_path / "w.pt")
 
 
 def test_the_explanation_counts_patients_and_folds(case: Case) -> None:
