@@ -32,7 +32,7 @@ from proseg.weights import shipped_weights
 from proseg.writing import OutputSet, atomic, write_text
 from training.command import run_command
 from training.datasets import find_cases
-from training.evaluate import unseen
+from training.evaluate import judged_by, unseen
 from training.outcomes import Outcome, SliceOutcome, outcome_of
 from training.reliability import Bins, bins, draw
 
@@ -160,8 +160,8 @@ def page(before: Judgement, after: Judgement, fitted: Calibration, files: Sequen
     )
     return (
         "# Calibration\n\n"
-        f"Made by `python -m training.calibration` on {after.cases} cases that none of the {len(files)} weights files "
-        "has learned from. *ECE* is the mean gap between what was said and what came true. Voxels count where gland or "
+        f"Made by `python -m training.calibration` on {judged_by(after.cases, files)}. "
+        "*ECE* is the mean gap between what was said and what came true. Voxels count where gland or "
         f"background was in question. A slice is in real error if its Dice over both zones is below {ERROR} (over the "
         "gland where only that is known), gland that was missed included. *Before* is with the networks' own "
         "probabilities; *after* is cross-fitted over groups of patients. The rule by which uncertain slices become a "

@@ -14,11 +14,10 @@ import math
 import os
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from proseg.report import to_csv
-from proseg.weights import shipped_weights
 from proseg.writing import OutputSet, write_text
 from training.command import run_command
 from training.contenders import Judged, judge_run, judge_taps, runs_below
@@ -26,6 +25,7 @@ from training.datasets import find_cases
 from training.metrics import WHOLE, MetricRow
 from training.report_tables import cell, mean_sd, table
 
+HELD_OUT = Path(__file__).parent / "held_out"
 HEADINGS = (
     *("Contender", "Folds", "Cases", "Gland Dice", "Worst", "CG Dice", "PZ Dice", "Gland HD95 (mm)"),
     *("Parameters (M)", "Crops", "Seconds a case"),
@@ -44,6 +44,17 @@ def pooled(judged: Sequence[Judged]) -> list[Judged]:
         crops = [one.crops for one in group if one.crops is not None]
         whole.append(Judged(name, group[0].parameters, min(crops, default=None), rows, seconds))
     return whole
+
+
+def apart(contenders: Sequence[Judged]) -> tuple[list[Judged], list[str]]:
+    """Contenders named only by what not all runs have in common, and what these have; a run alone keeps its name."""
+    recipes = [one.name.split(", ") for one in contenders if one.crops is not None]
+    common = [word for word in recipes[0] if all(word in other for other in recipes)] if len(recipes) > 1 else []
+    renamed = []
+    for one in contenders:
+        own = [word for word in one.name.split(", ") if one.crops is None or word not in common]
+        renamed.append(replace(one, name=", ".join(own) or "full"))
+    return renamed, common
 
 
 def line(contender: Judged) -> list[str]:
@@ -69,6 +80,8 @@ def line(contender: Judged) -> list[str]:
 
 def page(contenders: Sequence[Judged]) -> str:
     """The whole page in Markdown."""
+    contenders, common = apart(contenders)
+    alike = f"All runs had in common: {', '.join(common)}. " if common else ""
     return (
         "# Comparison\n\n"
         f"Made by `python -m training.compare` on a machine of {os.cpu_count()} cores. Every case is judged by "
@@ -77,7 +90,7 @@ def page(contenders: Sequence[Judged]) -> str:
         "*worst* is the lowest gland Dice; *crops* is the training budget, to be the same for all that are compared; "
         "*seconds* is the median, image in memory to labels, for TAPS file to file. `segmamba` is this project's "
         "re-implementation. What `lavlab-taps` has learned from is not stated in its package: public cases may be "
-        "among it.\n\n"
+        f"among it. {alike.strip()}\n\n"
         f"{table(HEADINGS, [line(contender) for contender in contenders], 2)}\n"
     )
 
@@ -87,7 +100,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="folders of runs, or of folders of runs")
-    parser.add_argument("--locator", type=Path, nargs="+", help="weights files or runs; default: the shipped one")
+    parser.add_argument(
+        "--locator", type=Path, nargs="+", help="weights files or runs; default: those in training/held_out"
+    )
     parser.add_argument("--taps", type=Path, help="Python interpreter that has lavlab-taps")
     parser.add_argument("--taps-cache", type=Path, default=Path("runs/taps"), help="folder of its masks")
     parser.add_argument("--again", action="store_true", help="judge runs again that were judged before, to time them")
@@ -95,7 +110,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for comparison.md and comparison.csv")
     options = parser.parse_args()
     cases = find_cases(options.data)
-    locators = options.locator or [shipped_weights()]
+    locators = options.locator or sorted(HELD_OUT.glob("*.pt"))
     judged = []
     for run in (run for folder in options.runs for run in runs_below(folder)):
         judged.append(judge_run(run, cases, locators, options.device, options.again))

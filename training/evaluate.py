@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,12 @@ def unseen(cases: list, weights: Path) -> list:
             "Give --weights that a fold was held out from, such as those in training/held_out, or other cases.",
         )
     return new
+
+
+def judged_by(count: int, files: Sequence[Path]) -> str:
+    """How many cases were judged, and by weights that had not learned from them: a part of a sentence."""
+    told = f"{files[0].name} has not" if len(files) == 1 else f"none of the {len(files)} weights files has"
+    return f"{count} cases that {told} learned from"
 
 
 def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:

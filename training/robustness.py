@@ -28,7 +28,7 @@ from proseg.writing import OutputSet, write_text
 from training.command import run_command
 from training.datasets import find_cases, load_image, load_labels
 from training.degradations import DEGRADATIONS, Degradation, on_grid
-from training.evaluate import unseen
+from training.evaluate import judged_by, unseen
 from training.layouts import Case
 from training.metrics import STRUCTURES, WHOLE, evaluate_case
 from training.report_tables import cell, table
@@ -94,14 +94,14 @@ def lines(rows: Sequence[Fared]) -> list[list[str]]:
     return made
 
 
-def page(rows: Sequence[Fared], files: int) -> str:
+def page(rows: Sequence[Fared], files: Sequence[Path]) -> str:
     """The page in Markdown."""
     cases = len({row.case for row in rows})
     headings = ("Examination", "Cases", "Gland Dice", "CG Dice", "PZ Dice", "Worst gland", "Warned", "")
     return (
         "# Robustness\n\n"
-        f"Made by `python -m training.robustness` on {cases} cases that none of the {files} weights files has learned "
-        "from, through the whole core. In brackets the change against the same cases as they are; those that a harm "
+        f"Made by `python -m training.robustness` on {judged_by(cases, files)}, through "
+        "the whole core. In brackets the change against the same cases as they are; those that a harm "
         "would not change (slices thick already, a field of view small already) are left out of its line. A fall of "
         f"the mean gland Dice by more than {CLIFF} is marked as a cliff.\n\n"
         f"{table(headings, lines(rows), 1)}\n"
@@ -130,8 +130,8 @@ def main() -> None:
     with OutputSet() as outputs:
         written = [{name: cell(getattr(row, name)) for name in columns} for row in rows]
         write_text(to_csv(written, columns), options.out / "robustness.csv", outputs)
-        write_text(page(rows, len(files)), options.out / "robustness.md", outputs)
-    print(page(rows, len(files)))
+        write_text(page(rows, files), options.out / "robustness.md", outputs)
+    print(page(rows, files))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,8 +104,9 @@ def test_the_page_counts_what_was_found() -> None:
     slices = [one for outcome in outcomes for one in outcome.judged_slices(Calibration())]
     assert judged.errors == sum(one.dice < 0.7 for one in slices) > 0
     assert judged.checked == sum(one.to_check for one in slices)
-    text = page(judged, judged, Calibration(), [])
+    text = page(judged, judged, Calibration(), [Path("a.pt"), Path("b.pt")])
     assert f"| {judged.found / judged.errors:.2f} |" in text
+    assert "6 cases that none of the 2 weights files has learned from." in text
     assert text.count("| before |") == text.count("| after |") == 1
 
 

@@ -210,5 +210,25 @@ def test_the_command_writes_the_table_and_the_rows(
     assert "\n| without gate | 0 | 1 |" in text
 
 
+def test_what_all_runs_have_in_common_is_said_once() -> None:
+    names = ("progressive, crops 1", "unet, progressive, crops 1", "progressive, crops 1, without gate")
+    runs = [Judged(name, 1, 9, [row("a", 0.9)], [1.0]) for name in names]
+    taps = Judged("TAPS (lavlab-taps), as published", 1, None, [row("a", 0.9)], [1.0])
+    shown = page([*runs, taps])
+    assert "All runs had in common: progressive, crops 1." in shown
+    assert [cells.split(" | ")[0] for cells in shown.splitlines()[-4:]] == [
+        "| full",
+        "| unet",
+        "| without gate",
+        "| TAPS (lavlab-taps), as published",
+    ]
+
+
+def test_a_run_alone_keeps_its_whole_name() -> None:
+    shown = page([Judged("without gate", 1, 9, [row("a", 0.9)], [1.0])])
+    assert "| without gate |" in shown
+    assert "in common" not in shown
+
+
 def test_the_page_warns_of_what_taps_may_have_learned_from() -> None:
     assert "What `lavlab-taps` has learned from is not stated" in page([Judged("full", 1, 1, [row("a", 0.9)], [1.0])])

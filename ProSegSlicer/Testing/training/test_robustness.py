@@ -70,6 +70,7 @@ def test_a_fall_of_a_tenth_is_a_cliff(dice: float, verdict: str) -> None:
 
 
 def test_the_page_has_a_line_for_every_harm() -> None:
-    text = page([fared("a", CLEAN, 0.9), fared("a", "worse", 0.5)], 1)
+    text = page([fared("a", CLEAN, 0.9), fared("a", "worse", 0.5)], [Path("fold0.pt")])
+    assert "1 cases that fold0.pt has not learned from, through" in text
     assert text.count("\n| ") == 4  # with heading and rule
     assert "| worse | 1 | 0.500 (-0.400) | – | – | 0.500 | 0 of 1 | cliff |" in text
