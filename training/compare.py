@@ -81,7 +81,7 @@ def line(contender: Judged) -> list[str]:
 def page(contenders: Sequence[Judged]) -> str:
     """The whole page in Markdown."""
     contenders, common = apart(contenders)
-    alike = f"All runs had in common: {', '.join(common)}. " if common else ""
+    alike = f" All runs had in common: {', '.join(common)}." if common else ""
     return (
         "# Comparison\n\n"
         f"Made by `python -m training.compare` on a machine of {os.cpu_count()} cores. Every case is judged by "
@@ -90,7 +90,7 @@ def page(contenders: Sequence[Judged]) -> str:
         "*worst* is the lowest gland Dice; *crops* is the training budget, to be the same for all that are compared; "
         "*seconds* is the median, image in memory to labels, for TAPS file to file. `segmamba` is this project's "
         "re-implementation. What `lavlab-taps` has learned from is not stated in its package: public cases may be "
-        f"among it. {alike.strip()}\n\n"
+        f"among it.{alike}\n\n"
         f"{table(HEADINGS, [line(contender) for contender in contenders], 2)}\n"
     )
 
