@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--crops", type=int, help="crops a run learns from")
     budget.add_argument("--minutes", type=float, help="minutes a run trains for")
+    parser.add_argument("--parallel", type=int, default=1, help="trainings at a time, as on a GPU; they print mingled")
     parser.add_argument("--dry-run", action="store_true", help="say what would be run")
     arguments = sys.argv[1:] if arguments is None else arguments
     cut = arguments.index("--") if "--" in arguments else len(arguments)
@@ -88,16 +90,21 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Run what is not finished; a training that fails is told at the end and does not stop the others."""
     options = parse()
-    failed = []
+    todo = []
     for run in schedule(options):
         if finished(run, options):
             print(f"{run.out}: finished", flush=True)
         elif options.dry_run:
             print(shlex.join(run.command), flush=True)
         else:
-            print(f"{run.out}: training", flush=True)
-            if subprocess.run(run.command).returncode:
-                failed.append(run)
+            todo.append(run)
+
+    def train(run: Run) -> bool:
+        print(f"{run.out}: training", flush=True)
+        return not subprocess.run(run.command).returncode
+
+    with ThreadPoolExecutor(options.parallel) as pool:
+        failed = [run for run, well in zip(todo, pool.map(train, todo), strict=True) if not well]
     for run in failed:
         print(f"{run.out} failed: {shlex.join(run.command)}", file=sys.stderr)
     sys.exit(bool(failed))

@@ -112,11 +112,15 @@ class Crops(Views):
         super().__init__(cases, steps, seed, start)
         self.budget, self.harsh = budget, harsh
 
+    def case(self, step: int) -> Arrays:
+        """The case of which a training step shows a crop: all of them in random order, then in another one."""
+        epoch, place = divmod(step + self.start, len(self.cases))
+        return self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]
+
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
         """The crop of one training step."""
+        case = self.case(step)
         step += self.start
-        epoch, place = divmod(step, len(self.cases))
-        case = self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]
         random = np.random.default_rng((self.seed, 1, step))
         slices = case.labels.shape[1]
         progress = step / self.budget if self.budget else math.inf

@@ -41,13 +41,14 @@ class Baseline(nn.Module):
         network: takes (B, fold², D, H, W) and gives (B, 3 fold², D, H, W).
         multiple: what its input's D, H and W must divide by.
         fold: pixels of a side that are folded into channels, and unfolded from the logits.
+        least: how many times ``multiple`` rows and columns must be at least.
     """
 
     config = None  # no weights file has one of these to start from
 
-    def __init__(self, network: nn.Module, multiple: tuple[int, int, int], fold: int = 1) -> None:
+    def __init__(self, network: nn.Module, multiple: tuple[int, int, int], fold: int = 1, least: int = 1) -> None:
         super().__init__()
-        self.network, self.multiple, self.fold = network, multiple, fold
+        self.network, self.multiple, self.fold, self.least = network, multiple, fold, least
 
     def forward(self, volume: Tensor, spacing_mm: float = 3.0) -> Tensor:
         """Logits (B, 3, D, H, W) of a normalised volume (B, 1, D, H, W) of any size.
@@ -57,7 +58,8 @@ class Baseline(nn.Module):
         """
         size = volume.shape[-3:]
         steps = [m * f for m, f in zip(self.multiple, (1, self.fold, self.fold), strict=True)]
-        spare = [-length % step for length, step in zip(size, steps, strict=True)]
+        least = (steps[0], *(step * self.least for step in steps[1:]))
+        spare = [max(n + -n % step, low) - n for n, step, low in zip(size, steps, least, strict=True)]
         x = F.pad(volume, [width for more in reversed(spare) for width in (0, more)])
         if self.fold > 1:
             x = F.pixel_unshuffle(x.transpose(1, 2), self.fold).transpose(1, 2).contiguous()
@@ -83,9 +85,12 @@ def dynunet() -> Baseline:
 
 
 def swin_unetr() -> Baseline:
-    """MONAI's Swin UNETR; it halves all axes five times, so thin stacks are padded to 32 slices."""
+    """MONAI's Swin UNETR; it halves all axes five times, so thin stacks are padded to 32 slices.
+
+    Small crops are padded to twice as many pixels: its coarsest level, normalised over places, needs more than one.
+    """
     network = SwinUNETR(4, 4 * CLASS_COUNT, feature_size=24, spatial_dims=3)
-    return Baseline(network, (32, 32, 32), fold=2)
+    return Baseline(network, (32, 32, 32), fold=2, least=2)
 
 
 def segmamba() -> Baseline:

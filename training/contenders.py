@@ -31,7 +31,7 @@ from training.layouts import Case
 from training.metrics import MetricRow
 from training.train import parse
 
-NOT_A_RECIPE = {"out", "arrays", "fold", "minutes", "budget_crops", "workers", "float32"}
+NOT_A_RECIPE = {"out", "arrays", "fold", "minutes", "budget_crops", "workers", "float32", "store"}
 
 # Runs in TAPS's own Python: a line of JSON in, [image, mask], a line of JSON out.
 TAPS_DRIVER = """

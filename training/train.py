@@ -20,6 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ from training.preprocess import Arrays, load
 from training.start import initialise
 
 LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
-CHECKPOINT_SECONDS = 120
+SAY_SECONDS, CHECKPOINT_SECONDS = 30, 120
 SLOWEST_STEP_SECONDS = 10.0  # a step longer than this was a paused process, not training
 AVERAGE_DECAY = 0.998  # of the moving average of the weights, a step
 
@@ -51,17 +52,16 @@ def split(cases: list[Arrays], fold: int, folds: int = 5) -> tuple[list[Arrays],
 
 @torch.no_grad()
 def moving_average(average: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Move the averaged weights towards the current ones, in place; a short training forgets its beginning sooner.
+    """Move averaged tensors of one dtype towards the current ones; a short training forgets its beginning sooner.
 
     After ``steps`` the decay is (1 + steps) / (10 + steps), as TensorFlow's ``ExponentialMovingAverage`` has it, and
     ``AVERAGE_DECAY`` at most, which is reached after 4,500 steps.
     """
     keep = min(AVERAGE_DECAY, (1 + int(steps)) / (10 + int(steps)))
-    for old, new in zip(average, current, strict=True):
-        if old.is_floating_point():
-            old.lerp_(new.to(old.dtype), 1 - keep)
-        else:
-            old.copy_(new)
+    if average[0].is_floating_point():
+        torch._foreach_lerp_(average, current, 1 - keep)  # all at once, as torch's own averages do
+    else:
+        torch._foreach_copy_(average, current)
 
 
 class Trainer:
@@ -78,7 +78,7 @@ class Trainer:
         plain = [p for p in network.parameters() if p.ndim < 2]
         weights = [p for p in network.parameters() if p.ndim >= 2]
         groups = [{"params": weights, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=options.rate)
+        self.optimiser = torch.optim.AdamW(groups, lr=options.rate, fused=self.device.type == "cuda")
         self.loss = ZonalLoss(focal=options.focal)
         self.step, self.spent, self.recent = 0, 0.0, float("nan")
         # On the CPU each crop of a step runs on a thread of its own: faster than two threads inside every operation.
@@ -120,8 +120,8 @@ class Trainer:
         return self.options.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
     def run(self) -> None:
-        """Train until the time is spent, with a line of progress a minute and a checkpoint every two."""
-        data = self.make_crops(self.cases, steps=10**6, seed=self.options.seed, start=self.step)
+        """Train until the time is spent, with a line of progress and a checkpoint now and then."""
+        data = self.make_crops(self.cases, start=self.step)
         # Forked workers hang in torch's threads if this process has used them already.
         start = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if self.options.workers else {}
         loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, **start))
@@ -129,7 +129,7 @@ class Trainer:
         while (progress := self.progress()) < 1:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.rate(progress)
-            crops = [next(loader) for _ in range(self.options.crops)]
+            crops = list(islice(loader, self.options.crops))
             loss = float(np.mean(list(self.threads.map(self.learn, crops))))
             self.step += len(crops)
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -140,7 +140,7 @@ class Trainer:
             now = time.monotonic()
             self.spent += min(now - began, SLOWEST_STEP_SECONDS)
             began = now
-            if now - said > 60:
+            if now - said > SAY_SECONDS:
                 said = now
                 done = f"{self.progress():6.1%}  {self.spent / 60:6.1f} min"
                 print(f"{done}  crop {self.step}  loss {self.recent:.4f}", flush=True)
@@ -178,6 +178,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--start-from", type=Path, help="weights file to go on from instead of random weights")
     parser.add_argument("--float32", action="store_true", help="no bfloat16: faster on some CPUs")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare crops")
+    parser.add_argument("--store", type=Path, help="take crops that training.crop_store makes")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--without", nargs="*", default=[], choices=["directional", "cross_slice", "gate", "pyramid"])
     parser.add_argument("--norm", default="instance", choices=["instance", "group", "batch"])
@@ -186,9 +187,34 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.progressive and not options.budget_crops:
         parser.error("--progressive needs --budget-crops, to know how far the training is")
-    if options.task == "locate" and (options.progressive or options.harsh):
-        parser.error("--progressive and --harsh are for --task segment")
+    if options.store and (options.progressive or options.harsh):
+        parser.error("--progressive and --harsh are said when a store is made")
+    if options.task == "locate" and (options.progressive or options.harsh or options.store):
+        parser.error("--progressive, --harsh and --store are for --task segment")
     return options
+
+
+def source_of_crops(options: argparse.Namespace, learn: list[Arrays]) -> Callable[..., Dataset]:
+    """What makes the crops, called with the cases and how many crops to leave out.
+
+    A store decides how its crops look and how many there are; the options are made to say so.
+    """
+    steps = {"steps": 10**6, "seed": options.seed}
+    if options.task == "locate":
+        from training.overviews import Overviews
+
+        return partial(Overviews, **steps)
+    if options.store:
+        from training.crop_store import StoredCrops
+
+        crops = StoredCrops(learn, options.store)
+        vars(options).update(crops.look)
+        options.budget_crops = min(options.budget_crops or len(crops), len(crops))
+        return partial(StoredCrops, folder=options.store)
+    from training.augment import Crops
+
+    budget = options.budget_crops if options.progressive else None
+    return partial(Crops, **steps, budget=budget, harsh=options.harsh)
 
 
 def main() -> None:
@@ -197,21 +223,14 @@ def main() -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.task == "locate":
-        from training.overviews import Overviews
-
-        make_crops, config = Overviews, LOCATOR
-    else:
-        from training.augment import Crops
-
-        budget = options.budget_crops if options.progressive else None
-        make_crops, config = partial(Crops, budget=budget, harsh=options.harsh), NetworkConfig()
+    config = LOCATOR if options.task == "locate" else NetworkConfig()
     config = replace(config, norm=options.norm, **dict.fromkeys(options.without, False))
     learn, held_out = split(load(options.arrays), options.fold)
     if options.no_partial:
         learn = [case for case in learn if case.zonal]
     if options.cases:
         learn = subset(learn, options.cases)
+    make_crops = source_of_crops(options, learn)
     network = ProSeg(config) if options.network == PROSEG else BASELINES[options.network]()
     before = initialise(network, options.start_from, options.task, held_out) if options.start_from else []
     run = {

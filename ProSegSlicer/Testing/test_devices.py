@@ -26,7 +26,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def pretend(name: str, probe: Callable[[], torch.Tensor]) -> None:
         monkeypatch.setattr(torch.cuda if name == "cuda" else torch.backends.mps, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Test 9000")
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
         monkeypatch.setattr(torch, "ones", lambda *shape, device: probe())
 
     return pretend
@@ -85,10 +84,8 @@ def test_without_a_gpu_auto_takes_the_cpu_and_says_why() -> None:
 
 def test_a_working_cuda_gpu_is_taken(gpu: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     gpu("cuda", works)
-    assert choose_device() == Device("cuda", "The GPU (Test 9000) works.", torch.bfloat16)
+    assert choose_device() == Device("cuda", "The GPU (Test 9000) works.", torch.float32)
     assert "asked for" in choose_device("cuda").reason
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    assert choose_device("cuda").dtype is torch.float16
     assert choose_device("cpu").name == "cpu"
 
 

@@ -49,6 +49,17 @@ def test_every_voxel_gets_a_logit_of_each_class(shape: tuple[int, int, int]) -> 
     assert logits.std() > 0
 
 
+@torch.inference_mode()
+def test_half_precision_survives_operations_that_answer_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So does autocast on CUDA, with interpolation among others.
+    interpolate = torch.nn.functional.interpolate
+    monkeypatch.setattr(torch.nn.functional, "interpolate", lambda x, **how: interpolate(x.float(), **how))
+    volume, network = made_volume(), made_network()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = network(volume)
+    torch.testing.assert_close(rounded, network(volume), rtol=0.1, atol=0.1)
+
+
 @pytest.mark.parametrize("part", PARTS)
 @torch.inference_mode()
 def test_a_part_switched_off_leaves_a_smaller_network_that_works(part: str) -> None:

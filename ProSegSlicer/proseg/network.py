@@ -11,6 +11,7 @@ the attention path, whose bias is a function of their distance in mm, so any sli
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -162,7 +163,7 @@ class CrossSliceAttention(nn.Module):
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
         mixed = mixed.view(volumes, h * w, self.heads, depth, width).permute(0, 3, 2, 4, 1).reshape(n, c, h, w)
         mixed = self.out(mixed.contiguous(memory_format=torch.channels_last))
-        return F.interpolate(mixed, size=size, mode="bilinear", align_corners=False) if self.pool > 1 else mixed
+        return resize(mixed, size) if self.pool > 1 else mixed
 
 
 class ContextBlock(nn.Module):
@@ -254,5 +255,10 @@ class ProSeg(nn.Module):
 
 
 def upsample(x: Tensor, factor: int) -> Tensor:
-    """Bilinear in-plane upsampling."""
-    return x if factor == 1 else F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    """Bilinear in-plane upsampling by a whole factor."""
+    return x if factor == 1 else resize(x, [side * factor for side in x.shape[-2:]])
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear in-plane resizing, in the arithmetic of ``x``: autocast on CUDA would make it float32 (lerp fails)."""
+    return F.interpolate(x, size=list(size), mode="bilinear", align_corners=False).to(x.dtype)

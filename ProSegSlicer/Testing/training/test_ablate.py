@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,6 +68,21 @@ def test_a_run_that_fails_does_not_stop_the_others_and_is_told(
     assert ended.value.code
     assert len(ran) == 2
     assert "no-gate/fold0 failed" in capsys.readouterr().err.replace("\\", "/")
+
+
+def test_trainings_run_side_by_side_when_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(2, timeout=20)  # neither passes before the other has come
+
+    def train_it(command: tuple[str, ...]) -> SimpleNamespace:
+        together.wait()
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(subprocess, "run", train_it)
+    arguments = ["--out", str(tmp_path), "--crops", "2", "--folds", "0", "1", "--only", "full", "--parallel", "2"]
+    monkeypatch.setattr(sys, "argv", ["ablate", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        ablate.main()
+    assert not ended.value.code
 
 
 def test_a_dry_run_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

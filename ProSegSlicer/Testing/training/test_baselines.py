@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from proseg.errors import InputError
 from proseg.network import NetworkConfig, ProSeg
+from training.augment import COARSE
 from training.baselines import BASELINES, Baseline, network_of_run, parameters_of
 from training.export import averaged_network
 from training.segmamba import SegMamba, TriMamba, weigh_by_certainty
@@ -52,6 +53,13 @@ def test_padding_and_folding_leave_every_voxel_in_its_place(fold: int) -> None:
         assert torch.equal(logits, torch.cat([volume] * 3, dim=1))
     else:  # the network's channels are pixels, so its copies are too
         assert torch.equal(logits[:, :1], volume)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@torch.no_grad()
+def test_every_network_learns_from_the_smallest_crops_there_are(name: str) -> None:
+    size = min(size for _, _, shapes in COARSE for _, size in shapes)
+    assert BASELINES[name]().train()(torch.randn(1, 1, 8, size, size)).shape == (1, 3, 8, size, size)
 
 
 def sequential(a: Tensor, b: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def make_case(number: int = 0, patient: str = "p", size: int = 64) -> Arrays:
 class Plain(Dataset):
     """The middle of each case in turn, unaugmented."""
 
-    def __init__(self, cases: list[Arrays], steps: int, seed: int, start: int = 0) -> None:
+    def __init__(self, cases: list[Arrays], steps: int = 10**6, start: int = 0) -> None:
         self.cases, self.steps, self.start = cases, steps, start
 
     def __len__(self) -> int:
@@ -168,7 +168,7 @@ def test_weights_decay_but_biases_and_scales_do_not(tmp_path: Path) -> None:
 
 def test_a_step_learns_the_mean_of_its_crops(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, "--crops", "2")
-    crops = [Plain(trainer.cases, 2, 0)[step] for step in range(2)]
+    crops = [Plain(trainer.cases)[step] for step in range(2)]
 
     def gradients() -> Tensor:
         found = torch.cat([p.grad.flatten() for p in trainer.network.parameters()])
@@ -189,7 +189,7 @@ def test_a_step_learns_the_mean_of_its_crops(tmp_path: Path) -> None:
 def test_a_case_can_be_learned_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = make_trainer(tmp_path, "--minutes", "0.4", "--rate", "0.03", "--crops", "1", cases=[make_case()])
     set_clock(monkeypatch, 1.0)
-    crop = Plain(trainer.cases, 1, 0)[0]
+    crop = Plain(trainer.cases)[0]
     before = trainer.learn(crop)
     trainer.run()
     assert trainer.step == 24
@@ -206,10 +206,11 @@ def test_the_average_lags_behind_the_network(tmp_path: Path, monkeypatch: pytest
 
 
 def test_after_many_steps_the_average_takes_a_five_hundredth_of_the_new_weights() -> None:
-    average, steps = [torch.zeros(2), torch.tensor(3)], torch.tensor(20_000)
-    train.moving_average(average, [torch.ones(2), torch.tensor(7)], steps)
-    assert average[0].tolist() == pytest.approx([0.002, 0.002], rel=1e-4)
-    assert average[1] == 7  # a counter is not averaged
+    weights, counter, steps = [torch.zeros(2)], [torch.tensor(3)], torch.tensor(20_000)
+    train.moving_average(weights, [torch.ones(2)], steps)
+    train.moving_average(counter, [torch.tensor(7)], steps)
+    assert weights[0].tolist() == pytest.approx([0.002, 0.002], rel=1e-4)
+    assert counter[0] == 7  # it is not averaged
 
 
 def test_a_short_training_leaves_nothing_of_its_random_beginning_in_the_average() -> None:
