@@ -60,7 +60,7 @@ def apart(contenders: Sequence[Judged]) -> tuple[list[Judged], list[str]]:
 def line(contender: Judged) -> list[str]:
     """A contender's line of the table."""
     whole = [row for row in contender.rows if row.region == WHOLE and row.reader == 1 and not math.isnan(row.dice)]
-    dice = {part: [row.dice for row in whole if row.structure == part] for part in ("gland", "CG", "PZ")}
+    dice = {part: list(whole_dice(contender, part).values()) for part in ("gland", "CG", "PZ")}
     hd95 = [row.hd95_mm for row in whole if row.structure == "gland"]
     folds = sorted({row.fold for row in whole if row.fold >= 0})
     return [
@@ -78,6 +78,26 @@ def line(contender: Judged) -> list[str]:
     ]
 
 
+def whole_dice(contender: Judged, structure: str) -> dict[str, float]:
+    """Dice of one structure by case, first reader, whole gland; undefined values left out."""
+    wanted = (structure, WHOLE, 1)
+    rows = [row for row in contender.rows if (row.structure, row.region, row.reader) == wanted]
+    return {row.case: row.dice for row in rows if not math.isnan(row.dice)}
+
+
+def difference(contender: Judged, reference: Judged) -> list[str]:
+    """A contender's line of the table of differences from the reference, over the cases that both were judged on."""
+    cells = [contender.name]
+    for structure in ("gland", "CG", "PZ"):
+        own, other = whole_dice(contender, structure), whole_dice(reference, structure)
+        more = [own[case] - other[case] for case in sorted(own.keys() & other.keys())]
+        if len(more) > 1:
+            cells.append(f"{statistics.mean(more):+.3f} ± {statistics.stdev(more) / math.sqrt(len(more)):.3f}")
+        else:
+            cells.append("–")
+    return cells
+
+
 def page(contenders: Sequence[Judged]) -> str:
     """The whole page in Markdown."""
     contenders, common = apart(contenders)
@@ -92,6 +112,21 @@ def page(contenders: Sequence[Judged]) -> str:
         "re-implementation. What `lavlab-taps` has learned from is not stated in its package: public cases may be "
         f"among it.{alike}\n\n"
         f"{table(HEADINGS, [line(contender) for contender in contenders], 2)}\n"
+        f"{differences(contenders)}"
+    )
+
+
+def differences(contenders: Sequence[Judged]) -> str:
+    """The section on differences from the full network, if it is among the contenders and not alone."""
+    reference = next((one for one in contenders if one.name == "full"), None)
+    if reference is None or len(contenders) < 2:
+        return ""
+    lines = [difference(one, reference) for one in contenders if one is not reference]
+    return (
+        f"\n## Differences from {reference.name}\n\n"
+        "Dice minus that of the full network on the same case, mean ± standard error over the cases both were judged "
+        "on. Cases are what varies here, not the random start of a training: each was trained once a fold.\n\n"
+        f"{table(('Contender', 'Gland', 'CG', 'PZ'), lines, 1)}\n"
     )
 
 

@@ -85,7 +85,8 @@ def recipe(options: dict) -> str:
         if value is True:
             told.append(name)
         else:
-            told.append(f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}")
+            values = value if isinstance(value, list) else [f"{value:g}" if isinstance(value, float) else value]
+            told.append(" ".join([name, *map(str, values)]))
     return ", ".join(told) or "full"
 
 

@@ -17,7 +17,7 @@ from proseg.network import NetworkConfig, ProSeg
 from proseg.phantom import make_phantom
 from proseg.weights import save_model
 from training import compare
-from training.compare import line, page, pooled
+from training.compare import difference, line, page, pooled
 from training.contenders import Judged, judge_run, judge_taps, recipe, runs_below
 from training.datasets import find_cases
 from training.metrics import MetricRow
@@ -69,6 +69,7 @@ def make_run(folder: Path, held_out: list[str], *arguments: str) -> Path:
         (["--fold", "3", "--minutes", "7", "--float32"], "full"),
         (["--without", "gate"], "without gate"),
         (["--norm", "batch"], "norm batch"),
+        (["--focal", "0"], "focal 0"),
         (["--no-partial"], "no partial"),
         (["--network", "segmamba", "--cases", "16"], "segmamba, cases 16"),
     ],
@@ -216,7 +217,8 @@ def test_what_all_runs_have_in_common_is_said_once() -> None:
     taps = Judged("TAPS (lavlab-taps), as published", 1, None, [row("a", 0.9)], [1.0])
     shown = page([*runs, taps])
     assert "All runs had in common: progressive, crops 1." in shown
-    assert [cells.split(" | ")[0] for cells in shown.splitlines()[-4:]] == [
+    table = shown.partition("## Differences")[0].rstrip().splitlines()
+    assert [cells.split(" | ")[0] for cells in table[-4:]] == [
         "| full",
         "| unet",
         "| without gate",
@@ -228,6 +230,14 @@ def test_a_run_alone_keeps_its_whole_name() -> None:
     shown = page([Judged("without gate", 1, 9, [row("a", 0.9)], [1.0])])
     assert "| without gate |" in shown
     assert "in common" not in shown
+
+
+def test_differences_are_taken_case_by_case() -> None:
+    full = Judged("full", 1, 9, [row("a", 0.9), row("b", 0.7), row("c", 0.1)], [1.0])
+    other = Judged("unet", 1, 9, [row("b", 0.8), row("a", 0.9), row("d", 0.99)], [1.0])
+    assert difference(other, full) == ["unet", "+0.050 ± 0.050", "–", "–"]
+    assert "| unet | +0.050 ± 0.050 |" in page([full, other])
+    assert "Differences" not in page([other])
 
 
 def test_the_page_warns_of_what_taps_may_have_learned_from() -> None:
