@@ -78,13 +78,18 @@ def from_arrays(weights: Path, device: str) -> Segment:
     return segment
 
 
+def learned_from(weights: Path) -> set[str]:
+    """The ids of the cases that the networks of a weights file have learned from."""
+    return set(json.loads(weights.with_suffix(".json").read_text())["learned"])
+
+
 def unseen(cases: list, weights: Path) -> list:
     """The cases that the networks of a weights file have not learned from.
 
     Raises:
         InputError: there is none.
     """
-    learned = set(json.loads(weights.with_suffix(".json").read_text())["learned"])
+    learned = learned_from(weights)
     new = [case for case in cases if case.id not in learned]
     if not new:
         raise InputError(
@@ -92,6 +97,18 @@ def unseen(cases: list, weights: Path) -> list:
             "Give --weights that a fold was held out from, such as those in training/held_out, or other cases.",
         )
     return new
+
+
+def fitted(cases: list, weights: Path) -> list:
+    """The cases that the networks of a weights file have learned from.
+
+    Raises:
+        InputError: there is none.
+    """
+    known = [case for case in cases if case.id in learned_from(weights)]
+    if not known:
+        raise InputError(f"{weights} has learned from none of these cases.", "Leave --learned out.")
+    return known
 
 
 def judged_by(count: int, files: Sequence[Path]) -> str:
@@ -115,14 +132,17 @@ def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:
         yield from rows
 
 
-def explanation(rows: list[MetricRow], files: int, bare: bool) -> str:
+def explanation(rows: list[MetricRow], files: int, bare: bool, learned: bool = False) -> str:
     """What was judged, in a paragraph."""
     patients = len({row.case for row in rows})
     zonal = len({row.case for row in rows if row.structure == "PZ"})
     judged = "the networks' bare probabilities on prepared arrays" if bare else "labelmaps on the input's own grid"
+    which = f"none of the networks has learned from ({files} of 5 folds)"
+    if learned:
+        which = "the networks have learned from, which says how closely they fit and not how good they are on others"
     return (
-        f"Made by `python -m training.evaluate`: {patients} patients that none of the networks has learned from "
-        f"({files} of 5 folds), {zonal} of them with expert zones, the others with the whole gland only. Judged are "
+        f"Made by `python -m training.evaluate`: {patients} patients that {which}, "
+        f"{zonal} of them with expert zones, the others with the whole gland only. Judged are "
         f"{judged}. Distances are between surfaces; `cases.csv` has a row a case, structure, third of the gland and "
         "reader (1, 2, or 0 for the second reader's labels judged against the first's)."
     )
@@ -165,6 +185,7 @@ def main() -> None:
     source.add_argument("--arrays", type=Path, help="a folder made by training.preprocess")
     parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--learned", action="store_true", help="judge cases learned from: how closely they are fitted")
     parser.add_argument("--out", type=Path, required=True, help="folder for cases.csv and summary.md")
     parser.add_argument("--note", default="", help="what a reader of the summary must know of the weights")
     options = parser.parse_args()
@@ -182,13 +203,14 @@ def main() -> None:
     files = options.weights or [shipped_weights()]
     judged: dict[str, tuple[Case | Arrays, Segment]] = {}
     for fold, weights in enumerate(files):
-        new, segment = unseen(cases, weights), judge(weights, options.device)
-        rows += evaluate(new, segment, fold)
-        judged |= {case.id: (case, segment) for case in new}
+        asked = fitted(cases, weights) if options.learned else unseen(cases, weights)
+        segment = judge(weights, options.device)
+        rows += evaluate(asked, segment, fold)
+        judged |= {case.id: (case, segment) for case in asked}
     from training.report_tables import summarise, write_csv
 
     write_csv(rows, options.out / "cases.csv")
-    about = f"{explanation(rows, len(files), bool(options.arrays))} {options.note}".strip()
+    about = f"{explanation(rows, len(files), bool(options.arrays), options.learned)} {options.note}".strip()
     text = f"# Evaluation\n\n{about}\n\n{summarise(rows)}"
     if options.data:
         text += f"\n{show_worst(rows, judged, options.out)}"

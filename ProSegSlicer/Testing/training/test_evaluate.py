@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from proseg.errors import InputError
 from proseg.phantom import make_phantom
-from training.evaluate import evaluate, explanation, on_input_grid, unseen
+from training.evaluate import evaluate, explanation, fitted, on_input_grid, unseen
 from training.layouts import Case
 from training.metrics import BETWEEN_READERS, STRUCTURES
 
@@ -50,6 +50,17 @@ def test_weights_that_know_every_case_are_not_judged(case: Case, tmp_path: Path)
     (tmp_path / "w.json").write_text(json.dumps({"learned": ["a", "b"]}))
     with pytest.raises(InputError, match=r"w\.pt has learned from all of these cases"):
         unseen([case], tmp_path / "w.pt")
+
+
+def test_cases_that_the_weights_know_can_be_asked_for_to_see_how_closely_they_are_fitted(
+    case: Case, tmp_path: Path
+) -> None:
+    (tmp_path / "w.json").write_text(json.dumps({"learned": ["b"]}))
+    known = Case("b", "A", tmp_path / "t2.nii.gz", "b")
+    assert fitted([case, known], tmp_path / "w.pt") == [known]
+    with pytest.raises(InputError, match="learned from none"):
+        fitted([case], tmp_path / "w.pt")
+    assert "not how good they are on others" in explanation([], 1, bare=False, learned=True)
 
 
 def test_the_explanation_counts_patients_and_folds(case: Case) -> None:
