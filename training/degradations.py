@@ -150,6 +150,13 @@ def _like(array: np.ndarray, image: sitk.Image) -> sitk.Image:
     return made
 
 
+def enlarged(image: sitk.Image, volume: float) -> sitk.Image:
+    """The whole patient larger or smaller: every spacing times the cube root of the volume's factor."""
+    made = sitk.Image(image)
+    made.SetSpacing([side * volume ** (1 / 3) for side in image.GetSpacing()])
+    return made
+
+
 @dataclass(frozen=True)
 class Degradation:
     """One kind of harm and how strong it is tried: in words with a place for the strength."""
@@ -167,5 +174,6 @@ DEGRADATIONS = (
     Degradation("slices of {:g} mm", with_slices, (4.0, 4.5, 5.0)),
     Degradation("ghosts of motion by {:g} mm", with_ghosts, (0.5, 1.0, 2.0)),
     Degradation("field of view of {:g} mm", cropped, (110.0, 90.0, 80.0)),
+    Degradation("{:g} times the volume", enlarged, (0.5, 2.0, 4.0, 6.0)),
     Degradation("patient turned by {:g}°", rotated, (10.0, 20.0, -20.0)),
 )

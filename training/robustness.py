@@ -65,9 +65,8 @@ def fares(segmenter: Segmenter, case: Case, degradations: Sequence[Degradation])
     for harm in degradations:
         for strength in harm.strengths:
             worse = harm.degrade(image, strength)
-            if worse.GetSize() == image.GetSize() and np.array_equal(
-                sitk.GetArrayViewFromImage(worse), sitk.GetArrayViewFromImage(image)
-            ):
+            same_grid = (worse.GetSize(), worse.GetSpacing()) == (image.GetSize(), image.GetSpacing())
+            if same_grid and np.array_equal(sitk.GetArrayViewFromImage(worse), sitk.GetArrayViewFromImage(image)):
                 continue
             truth = on_grid(labels, worse, harm.degrade, strength)
             if sitk.GetArrayViewFromImage(truth).any():

@@ -309,15 +309,22 @@ def test_a_speck_is_not_taken_for_the_gland() -> None:
 
 
 def test_a_gland_that_reaches_out_of_view_is_looked_at_again() -> None:
-    """The overview shows only the front of a long gland."""
     scene = made_scene((12, 170, 120), (3.0, 1.0, 1.0), (6, 27), (20, 105), (35, 85))
-    front = BrightIsGland(rows=slice(0, 16))  # of 48 rows of 4 mm: down to 53 mm
+    front = BrightIsGland(rows=slice(0, 16))  # all that the overview shows of the gland: 16 rows of 4 mm
     segmenter = BrightIsGland()
     prediction = pipeline_of(segmenter, front).predict(scene.array, scene.grid)
     assert len(segmenter.seen) == 2
     gland = 1 - prediction.probabilities[0] > 0.5
     assert dice(gland, scene.gland[prediction.box]) > 0.93
     assert gland.sum() == pytest.approx(scene.gland.sum(), rel=0.1)
+
+
+def test_a_very_large_gland_is_looked_at_again_on_larger_pixels() -> None:
+    scene = made_scene((20, 130, 130), (3.0, 1.0, 1.0), (3, 57), (30, 100), (30, 100))
+    segmenter = BrightIsGland()
+    prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
+    assert segmenter.seen[1][0][-1] < segmenter.seen[0][0][-1]
+    assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
 
 
 def test_the_stages_are_told_in_order() -> None:
@@ -330,8 +337,7 @@ def test_the_stages_are_told_in_order() -> None:
 
 
 def test_a_device_that_fails_is_given_up_for_the_cpu() -> None:
-    """``meta`` is a device that torch knows and that cannot compute."""
-    scene = SCENES["a field smaller than the box"]
+    scene = SCENES["a field smaller than the box"]  # torch knows a device meta, which cannot compute
     expected = pipeline_of(BrightIsGland(), BrightIsGland()).predict(scene.array, scene.grid)
     pipeline = pipeline_of(BrightIsGland(), BrightIsGland(), Device("meta", "To fail.", torch.float32))
     found = pipeline.predict(scene.array, scene.grid)

@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proseg.grids import Axis
-from proseg.preprocessing import SLICE_MM, THINNEST_SLICE_MM, normalise, slice_axis
+from proseg.preprocessing import (
+    COARSEST_PIXEL_MM,
+    LARGE_GLAND_ML,
+    PIXEL_MM,
+    SLICE_MM,
+    THINNEST_SLICE_MM,
+    USUAL_GLAND_ML,
+    normalise,
+    pixel_mm,
+    slice_axis,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +33,14 @@ def covered() -> np.ndarray:
     inside = np.zeros((6, 40, 44), bool)
     inside[1:5, 3:, :40] = True
     return inside
+
+
+def test_pixels_grow_with_a_very_large_gland_so_that_it_looks_like_a_usual_one() -> None:
+    for usual in (0.0, 16.0, 60.0, LARGE_GLAND_ML):
+        assert pixel_mm(usual) == PIXEL_MM
+    for large in (160.0, 176.0, 284.0):
+        assert large / pixel_mm(large) ** 3 == pytest.approx(USUAL_GLAND_ML / PIXEL_MM**3)
+    assert pixel_mm(1000.0) == COARSEST_PIXEL_MM
 
 
 @pytest.mark.parametrize("spacing", [THINNEST_SLICE_MM, 2.2, 3.0, 3.6, 5.0])

@@ -1,8 +1,8 @@
 """From an array in the canonical frame to zone probabilities: look from afar, then closely.
 
 Arrays and torch only. The locator sees the whole image at 4 mm pixels and says where the gland is; the segmenter sees
-a box around it at 0.7 mm pixels. So the gland may lie anywhere in a field of view of any size, and the time it takes
-depends on the gland and not on the field of view.
+a box around it at 0.7 mm pixels, and a very large gland once more at larger ones. So the gland may lie anywhere in a
+field of view of any size, and the time it takes depends on the gland and not on the field of view.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from proseg.devices import Device, cpu_after
 from proseg.grids import Axis, Grid, inside, resample
 from proseg.labels import BACKGROUND
 from proseg.network import IN_PLANE_MULTIPLE, ProSeg
-from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, normalise, slice_axis
+from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
 from proseg.weights import Model
 
 Progress = Callable[[str, float], None]
@@ -72,12 +72,12 @@ class Pipeline:
         """
         progress("Locating the prostate", 0.1)
         gland = self.locate(array, grid)
-        box = closer_look(grid, gland)
         progress("Segmenting", 0.3)
-        probabilities = self.segment(array, grid, box)
-        if cut_off(probabilities[BACKGROUND], grid, box):  # too little was in view: look again, wider
-            box = closer_look(grid, extents(1 - probabilities[BACKGROUND], box))
-            probabilities = self.segment(array, grid, box)
+        probabilities, box = self.look(array, grid, gland)
+        found = 1 - probabilities[BACKGROUND]
+        pixel = pixel_mm(volume_ml(found, box))
+        if pixel > PIXEL_MM:
+            probabilities, box = self.look(array, grid, extents(found, box), pixel)
         progress("Back to the image's grid", 0.7)
         return Prediction(*back(*trimmed(probabilities, box), grid), gland is not None)
 
@@ -85,8 +85,18 @@ class Pipeline:
         """The box around the gland, found at low resolution, or None."""
         view = (slice_axis(grid[0]), *(covering(axis, LOCATOR_PIXEL_MM) for axis in grid[1:]))
         gland = 1 - self.run("locator", array, grid, view)[BACKGROUND]
-        located_ml = gland[gland > 0.5].sum() * math.prod(axis.spacing for axis in view) / 1000
-        return extents(gland, view) if located_ml >= LEAST_LOCATED_ML else None
+        return extents(gland, view) if volume_ml(gland, view) >= LEAST_LOCATED_ML else None
+
+    def look(
+        self, array: np.ndarray, grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM
+    ) -> tuple[np.ndarray, Grid]:
+        """Probabilities around the gland and the grid they lie on, wide enough for it."""
+        box = closer_look(grid, gland, pixel)
+        probabilities = self.segment(array, grid, box)
+        if cut_off(probabilities[BACKGROUND], grid, box):  # too little was in view: look again, wider
+            box = closer_look(grid, extents(1 - probabilities[BACKGROUND], box), pixel)
+            probabilities = self.segment(array, grid, box)
+        return probabilities, box
 
     def segment(self, array: np.ndarray, grid: Grid, box: Grid) -> np.ndarray:
         """Probabilities (3, k, j, i) on the grid ``box``."""
@@ -127,6 +137,11 @@ def extents(gland: np.ndarray, view: Grid) -> Grid:
         first, last = np.searchsorted(share, [0.01 * share[-1], 0.99 * share[-1]])
         found.append(Axis(int(last - first) + 1, along.spacing, along.start + float(first) * along.spacing))
     return tuple(found)
+
+
+def volume_ml(gland: np.ndarray, view: Grid) -> float:
+    """The volume of a gland from its probability, mL."""
+    return float(gland[gland > 0.5].sum()) * math.prod(axis.spacing for axis in view) / 1000
 
 
 def cut_off(background: np.ndarray, grid: Grid, box: Grid) -> bool:
@@ -170,19 +185,19 @@ def back(probabilities: np.ndarray, box: Grid, grid: Grid) -> tuple[np.ndarray, 
     return np.concatenate([1 - zones.sum(axis=0, keepdims=True), zones]), tuple(where)
 
 
-def closer_look(grid: Grid, gland: Grid | None) -> Grid:
-    """The segmenter's grid: around the gland, or over the middle of the image if it was not found."""
+def closer_look(grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM) -> Grid:
+    """The segmenter's grid: around the gland, or over the middle of the image if it was not found; pixels in mm."""
     slices = slice_axis(grid[0])
     if gland is None:
-        return (slices, *(Axis.around(axis.centre, LEAST_PIXELS, PIXEL_MM) for axis in grid[1:]))
+        return (slices, *(Axis.around(axis.centre, LEAST_PIXELS, pixel) for axis in grid[1:]))
     near = np.flatnonzero(
         np.abs(slices.start + slices.spacing * np.arange(slices.count) - gland[0].centre)
         <= gland[0].extent / 2 + CONTEXT_MM
     )
     k = Axis(len(near), slices.spacing, slices.start + slices.spacing * float(near[0]))
-    wanted = [math.ceil((axis.extent + 2 * CONTEXT_MM) / PIXEL_MM / IN_PLANE_MULTIPLE) for axis in gland[1:]]
+    wanted = [math.ceil((axis.extent + 2 * CONTEXT_MM) / pixel / IN_PLANE_MULTIPLE) for axis in gland[1:]]
     j, i = (
-        Axis.around(axis.centre, max(LEAST_PIXELS, count * IN_PLANE_MULTIPLE), PIXEL_MM)
+        Axis.around(axis.centre, max(LEAST_PIXELS, count * IN_PLANE_MULTIPLE), pixel)
         for axis, count in zip(gland[1:], wanted, strict=True)
     )
     return k, j, i

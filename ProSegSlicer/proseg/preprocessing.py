@@ -9,6 +9,8 @@ from proseg.grids import Axis
 PIXEL_MM = 0.7  # in-plane sample spacing of the segmenting network
 LOCATOR_PIXEL_MM = 4.0  # in-plane sample spacing of the locating network
 SLICE_MM = 3.0  # slice spacing given to volumes with thinner slices
+USUAL_GLAND_ML, LARGE_GLAND_ML = 60.0, 150.0
+COARSEST_PIXEL_MM = 1.2
 THINNEST_SLICE_MM = 2.0  # slices at least this far apart are used as they are: interpolating them would only blur
 
 
@@ -17,6 +19,17 @@ def slice_axis(native: Axis) -> Axis:
     if native.spacing >= THINNEST_SLICE_MM:
         return native
     return Axis.around(native.centre, max(3, round(native.extent / SLICE_MM)), SLICE_MM)
+
+
+def pixel_mm(gland_ml: float) -> float:
+    """The in-plane size of a pixel that the segmenter should see a gland of this volume at, mm.
+
+    The network has learned from few very large glands and takes their middle for other tissue. On larger pixels such a
+    gland looks like a usual one: 60 mL at 0.7 mm.
+    """
+    if gland_ml <= LARGE_GLAND_ML:
+        return PIXEL_MM
+    return min(COARSEST_PIXEL_MM, PIXEL_MM * (gland_ml / USUAL_GLAND_ML) ** (1 / 3))
 
 
 def normalise(array: np.ndarray, inside: np.ndarray) -> np.ndarray:

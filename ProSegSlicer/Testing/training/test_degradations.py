@@ -32,7 +32,7 @@ def test_a_stronger_harm_changes_more_and_the_truth_stays_on_the_grid(harm: d.De
         assert np.isfinite(array(worse)).all()
         assert set(np.unique(array(truth))) <= {0, 1, 2}
         assert harm.name.format(strength) != harm.name
-        if harm.degrade is not d.cropped:
+        if harm.degrade not in (d.cropped, d.enlarged):
             assert volume_ml(truth) == pytest.approx(volume_ml(phantom.zones), rel=0.05)
             assert np.linalg.norm(centre(truth) - centre(phantom.zones)) < 1.0  # mm: the patient stays where he is
 
@@ -85,6 +85,12 @@ def test_a_turned_patient_is_turned_by_the_angle(phantom: Phantom) -> None:
     middle = [(n - 1) / 2 for n in worse.GetSize()]
     assert np.allclose(*(image.TransformContinuousIndexToPhysicalPoint(middle) for image in (worse, phantom.image)))
     assert np.abs(array(worse) - array(phantom.image)).mean() > 0.05 * array(phantom.image).mean()
+
+
+def test_an_enlarged_patient_has_a_gland_of_so_many_times_the_volume(phantom: Phantom) -> None:
+    large, labels = (d.enlarged(image, 4.0) for image in (phantom.image, phantom.zones))
+    assert np.prod(labels.GetSpacing()) == pytest.approx(4 * np.prod(phantom.zones.GetSpacing()))
+    assert np.array_equal(sitk.GetArrayViewFromImage(large), sitk.GetArrayViewFromImage(phantom.image))
 
 
 def test_ghosts_repeat_what_moves_along_the_phase_direction() -> None:
