@@ -46,6 +46,12 @@ def pooled(judged: Sequence[Judged]) -> list[Judged]:
     return whole
 
 
+def shared_cases(contenders: Sequence[Judged]) -> set[str]:
+    """The cases that all contenders were judged on; those of any, if there is none."""
+    judged = [{row.case for row in one.rows} for one in contenders]
+    return set.intersection(*judged) or set.union(*judged) if judged else set()
+
+
 def apart(contenders: Sequence[Judged]) -> tuple[list[Judged], list[str]]:
     """Contenders named only by what not all runs have in common, and what these have; a run alone keeps its name."""
     recipes = [one.name.split(", ") for one in contenders if one.crops is not None]
@@ -138,7 +144,7 @@ def main() -> None:
     parser.add_argument(
         "--locator", type=Path, nargs="+", help="weights files or runs; default: those in training/held_out"
     )
-    parser.add_argument("--taps", type=Path, help="Python interpreter that has lavlab-taps")
+    parser.add_argument("--taps", type=Path, help="Python interpreter that has lavlab-taps; for cases all share")
     parser.add_argument("--taps-cache", type=Path, default=Path("runs/taps"), help="folder of its masks")
     parser.add_argument("--again", action="store_true", help="judge runs again that were judged before, to time them")
     parser.add_argument("--device", default="auto")
@@ -150,8 +156,8 @@ def main() -> None:
     for run in (run for folder in options.runs for run in runs_below(folder)):
         judged.append(judge_run(run, cases, locators, options.device, options.again))
     if options.taps:
-        wanted = {row.case for one in judged for row in one.rows} or {case.id for case in cases}
-        judged.append(judge_taps(options.taps, [case for case in cases if case.id in wanted], options.taps_cache))
+        shared = shared_cases(pooled(judged)) or {case.id for case in cases}
+        judged.append(judge_taps(options.taps, [case for case in cases if case.id in shared], options.taps_cache))
     contenders = pooled(judged)
     rows: list[tuple[str, MetricRow]] = [(one.name, row) for one in contenders for row in one.rows]
     columns = ("contender", *(field.name for field in fields(MetricRow)))

@@ -17,7 +17,7 @@ from proseg.network import NetworkConfig, ProSeg
 from proseg.phantom import make_phantom
 from proseg.weights import save_model
 from training import compare
-from training.compare import difference, line, page, pooled
+from training.compare import difference, line, page, pooled, shared_cases
 from training.contenders import Judged, judge_run, judge_taps, recipe, runs_below
 from training.datasets import find_cases
 from training.metrics import MetricRow
@@ -230,6 +230,13 @@ def test_a_run_alone_keeps_its_whole_name() -> None:
     shown = page([Judged("without gate", 1, 9, [row("a", 0.9)], [1.0])])
     assert "| without gate |" in shown
     assert "in common" not in shown
+
+
+def test_what_is_slow_is_judged_on_the_cases_that_all_share() -> None:
+    both, one, other = (Judged("x", 1, 9, [row(case, 0.9) for case in cases], [1.0]) for cases in ("ab", "a", "c"))
+    assert shared_cases([both, one]) == {"a"}
+    assert shared_cases([both, other]) == {"a", "b", "c"}
+    assert shared_cases([]) == set()
 
 
 def test_differences_are_taken_case_by_case() -> None:
