@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from proseg.cleanup import pieces
 from proseg.devices import Device, cpu_after
 from proseg.grids import Axis, Grid, inside, resample
 from proseg.labels import BACKGROUND
 from proseg.network import IN_PLANE_MULTIPLE, ProSeg
-from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
+from proseg.preprocessing import LARGE_GLAND_ML, LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
 from proseg.weights import Model
 
 Progress = Callable[[str, float], None]
@@ -75,6 +76,8 @@ class Pipeline:
         progress("Segmenting", 0.3)
         probabilities, box = self.look(array, grid, gland)
         found = 1 - probabilities[BACKGROUND]
+        if volume_ml(found, box) > LARGE_GLAND_ML:
+            found = np.where(pieces(found > 0.5) == 1, found, 0)  # false finds elsewhere make no gland large
         pixel = pixel_mm(volume_ml(found, box))
         if pixel > PIXEL_MM:
             probabilities, box = self.look(array, grid, extents(found, box), pixel)
