@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from Testing.made_grids import made_grid
 
-from proseg.grids import Axis, Grid, inside, interpolation_matrix, resample
+from proseg.grids import Axis, inside, interpolation_matrix, resample
 
 SOURCE = Axis(count=12, spacing=2.0, start=5.0)  # reaches from 4 to 28 mm
 TARGETS = {
@@ -18,28 +19,23 @@ TARGETS = {
 }
 
 
-def positions(axis: Axis) -> np.ndarray:
-    return axis.start + axis.spacing * np.arange(axis.count)
-
-
-def made_grid(size: tuple[int, int, int], spacing: tuple[float, float, float], start: tuple[float, ...]) -> Grid:
-    k, j, i = (Axis(*values) for values in zip(size, spacing, start, strict=True))
-    return k, j, i
-
-
 def test_an_axis_around_a_point_is_centred_there() -> None:
     axis = Axis.around(7.5, 6, 0.7)
     assert axis.centre == pytest.approx(7.5)
     assert axis.end - axis.start == pytest.approx(5 * 0.7)
     assert axis.extent == pytest.approx(6 * 0.7)
-    assert positions(axis).mean() == pytest.approx(7.5)
-    assert positions(axis)[-1] == pytest.approx(axis.end)
+    assert axis.positions.mean() == pytest.approx(7.5)
+    assert axis.positions[-1] == pytest.approx(axis.end)
+
+
+def test_samples_lie_one_spacing_apart_from_the_start_on() -> None:
+    np.testing.assert_allclose(Axis(4, 1.5, -2.0).positions, [-2.0, -0.5, 1.0, 2.5])
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_weights_sum_to_one_inside_the_source_and_to_zero_outside(target: Axis) -> None:
     weights = interpolation_matrix(SOURCE, target)
-    covered = (positions(target) >= 4) & (positions(target) <= 28)
+    covered = (target.positions >= 4) & (target.positions <= 28)
     assert weights.shape == (target.count, SOURCE.count)
     assert weights.dtype == np.float32
     assert (weights >= 0).all()
@@ -60,8 +56,8 @@ def test_a_linear_ramp_stays_the_same_ramp(spacing: float, start: float) -> None
     widened = max(2.0, spacing)
     target = Axis(int((27.0 - widened + 2.0 - start) / spacing) + 1, spacing, start)
     assert target.count >= 3
-    ramp = 3 * positions(SOURCE) - 11
-    np.testing.assert_allclose(interpolation_matrix(SOURCE, target) @ ramp, 3 * positions(target) - 11, atol=1e-4)
+    ramp = 3 * SOURCE.positions - 11
+    np.testing.assert_allclose(interpolation_matrix(SOURCE, target) @ ramp, 3 * target.positions - 11, atol=1e-4)
 
 
 def test_half_a_sample_beyond_the_ends_the_end_value_holds() -> None:
@@ -149,7 +145,7 @@ def test_inside_is_where_the_source_reaches(spacing: tuple[float, float, float])
     target = made_grid((9, 16, 18), spacing, (-7.3, -3.1, 1.2))
     found = inside(source, target)
     within = [
-        (positions(t) >= s.start - s.spacing / 2) & (positions(t) <= s.end + s.spacing / 2)
+        (t.positions >= s.start - s.spacing / 2) & (t.positions <= s.end + s.spacing / 2)
         for s, t in zip(source, target, strict=True)
     ]
     assert found.dtype == bool

@@ -1,4 +1,4 @@
-"""From afar, then closely: where the networks look and how their answer comes back to the image's own samples."""
+"""From afar, then closely: both networks together find a gland anywhere and draw it in place."""
 
 from __future__ import annotations
 
@@ -7,214 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from Testing.made_grids import made_grid
 from torch import Tensor, nn
 
 from proseg.devices import Device
-from proseg.grids import Axis, Grid, interpolation_matrix
+from proseg.grids import Grid, interpolation_matrix
 from proseg.network import IN_PLANE_MULTIPLE, NetworkConfig, ProSeg
-from proseg.pipeline import CONTEXT_MM, LEAST_PIXELS, Pipeline, back, closer_look, covering, cut_off, extents
-from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, SLICE_MM, slice_axis
+from proseg.pipeline import Pipeline
+from proseg.preprocessing import PIXEL_MM, slice_axis
+from proseg.views import LEAST_PIXELS, closer_look
 from proseg.weights import Model
 
 TINY = NetworkConfig(widths=(8, 16, 16, 16), depths=(1, 1, 1, 1), strip=3, heads=2)
 CPU = Device("cpu", "Asked for.", torch.float32)
-
-
-def positions(axis: Axis) -> np.ndarray:
-    return axis.start + axis.spacing * np.arange(axis.count)
-
-
-def image_grid(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> Grid:
-    k, j, i = (Axis(count, step, 0.0) for count, step in zip(size, spacing, strict=True))
-    return k, j, i
-
-
-def reach(axis: Axis) -> tuple[float, float]:
-    """Outer edges, mm."""
-    return axis.start - axis.spacing / 2, axis.end + axis.spacing / 2
-
-
-# Which axes the networks take
-
-
-@pytest.mark.parametrize("count", [1, 20, 128, 129, 256, 512])
-@pytest.mark.parametrize("spacing", [0.3, 0.7, 1.3])
-def test_the_overview_covers_the_image_with_as_few_pixels_as_the_network_takes(count: int, spacing: float) -> None:
-    axis = Axis(count, spacing, 3.0)
-    seen = covering(axis, LOCATOR_PIXEL_MM)
-    assert seen.centre == pytest.approx(axis.centre)
-    assert seen.spacing == LOCATOR_PIXEL_MM
-    assert seen.count % IN_PLANE_MULTIPLE == 0
-    assert seen.extent >= axis.extent - 1e-9
-    assert seen.count == 32 or seen.extent - IN_PLANE_MULTIPLE * LOCATOR_PIXEL_MM < axis.extent
-
-
-def test_the_least_size_of_the_overview_can_be_given() -> None:
-    assert covering(Axis(10, 1.0, 0.0), 4.0, least=96).count == 96
-
-
-def test_the_gland_is_boxed_to_the_sample() -> None:
-    view = (Axis(10, 3.0, 1.5), Axis(32, 4.0, -20.0), Axis(48, 4.0, -6.0))
-    gland = np.zeros((10, 32, 48), np.float32)
-    gland[2:7, 11:20, 30:40] = 0.9
-    k, j, i = extents(gland, view)
-    assert (k.count, j.count, i.count) == (5, 9, 10)
-    assert (k.spacing, j.spacing, i.spacing) == (3.0, 4.0, 4.0)
-    assert (k.start, j.start, i.start) == pytest.approx((7.5, 24.0, 114.0))
-
-
-def test_specks_and_doubtful_places_do_not_widen_the_gland() -> None:
-    view = image_grid((10, 32, 48), (3.0, 4.0, 4.0))
-    gland = np.zeros((10, 32, 48), np.float32)
-    gland[2:7, 11:20, 30:40] = 0.9
-    expected = extents(gland, view)
-    gland[0, 0, 0] = gland[9, 31, 47] = 1.0
-    gland[:, :8] = np.maximum(gland[:, :8], 0.45)
-    assert extents(gland, view) == expected
-
-
-GLANDS = {
-    "middle": (Axis(14, 3.0, 12.0), Axis(11, 4.0, 80.0), Axis(13, 4.0, 80.0)),
-    "corner": (Axis(5, 3.0, 0.0), Axis(10, 4.0, 2.0), Axis(9, 4.0, 1.0)),
-    "large": (Axis(19, 3.0, 3.0), Axis(25, 4.0, 30.0), Axis(32, 4.0, 20.0)),
-    "small": (Axis(2, 3.0, 30.0), Axis(3, 4.0, 60.0), Axis(4, 4.0, 110.0)),
-}
-
-
-@pytest.mark.parametrize("gland", GLANDS.values(), ids=GLANDS)
-@pytest.mark.parametrize(("count", "slice_mm"), [(22, 3.0), (17, 4.0), (80, 0.8)])
-def test_a_closer_look_takes_in_the_gland_and_what_surrounds_it(gland: Grid, count: int, slice_mm: float) -> None:
-    grid = image_grid((count, 320, 300), (slice_mm, 0.6, 0.65))
-    k, *in_plane = closer_look(grid, gland)
-    for seen, wanted in zip(in_plane, gland[1:], strict=True):
-        assert seen.spacing == PIXEL_MM
-        assert seen.count % IN_PLANE_MULTIPLE == 0
-        assert seen.count >= LEAST_PIXELS
-        assert seen.centre == pytest.approx(wanted.centre)
-        assert seen.extent >= wanted.extent + 2 * CONTEXT_MM - 1e-9
-        assert seen.count == LEAST_PIXELS or seen.extent - 16 * PIXEL_MM < wanted.extent + 2 * CONTEXT_MM
-    slices = positions(slice_axis(grid[0]))
-    taken = positions(k)
-    assert np.abs(slices[:, None] - taken).min(axis=0).max() < 1e-9  # slices of the volume, none between them
-    low, high = reach(gland[0])
-    near = slices[(slices >= low - CONTEXT_MM) & (slices <= high + CONTEXT_MM)]
-    np.testing.assert_allclose(taken, near)
-
-
-@pytest.mark.parametrize(("slice_mm", "expected"), [(3.6, 3.6), (1.0, SLICE_MM)])
-def test_without_a_gland_the_middle_of_every_slice_is_searched(slice_mm: float, expected: float) -> None:
-    grid = image_grid((30, 200, 300), (slice_mm, 1.0, 0.8))
-    k, j, i = closer_look(grid, None)
-    assert k == slice_axis(grid[0])
-    assert k.spacing == expected
-    assert (j.count, i.count) == (LEAST_PIXELS, LEAST_PIXELS)
-    assert (j.centre, i.centre) == pytest.approx((grid[1].centre, grid[2].centre))
-
-
-# Whether the gland was cut off
-
-WHOLE = image_grid((20, 200, 220), (3.0, 0.7, 0.7))
-WITHIN = (Axis(10, 3.0, 15.0), Axis(96, 0.7, 30.0), Axis(96, 0.7, 40.0))
-EDGES = [(axis, place) for axis in range(3) for place in (0, -1)]
-
-
-def background(*places: tuple[int, int]) -> np.ndarray:
-    """Gland in the middle of ``WITHIN``, and a bit of it at the edges named by axis and place."""
-    shape = [axis.count for axis in WITHIN]
-    values = np.ones(shape, np.float32)
-    values[4:6, 40:60, 40:60] = 0.1
-    for axis, place in places:
-        index = [count // 2 for count in shape]
-        index[axis] = place
-        values[tuple(index)] = 0.3
-    return values
-
-
-def test_a_gland_within_the_box_is_not_cut_off() -> None:
-    assert cut_off(background(), WHOLE, WITHIN) is False
-
-
-@pytest.mark.parametrize("edge", EDGES)
-def test_a_gland_at_an_edge_of_the_box_is_cut_off(edge: tuple[int, int]) -> None:
-    assert cut_off(background(edge), WHOLE, WITHIN) is True
-
-
-@pytest.mark.parametrize("edge", EDGES)
-@pytest.mark.parametrize("beyond_mm", [0.0, 5.0])
-def test_where_the_image_ends_there_is_no_more_gland_to_see(edge: tuple[int, int], beyond_mm: float) -> None:
-    axis, place = edge
-    box, seen = list(WITHIN), WITHIN[axis]
-    if place == 0:
-        box[axis] = Axis(seen.count, seen.spacing, -beyond_mm)
-    else:
-        box[axis] = Axis(seen.count, seen.spacing, WHOLE[axis].end + beyond_mm - (seen.count - 1) * seen.spacing)
-    assert cut_off(background(edge), WHOLE, tuple(box)) is False
-    assert cut_off(background((axis, -1 - place)), WHOLE, tuple(box)) is True  # the other edge lies in the image
-
-
-# Back to the image's own samples
-
-BOX = (Axis(8, 3.0, 9.0), Axis(48, 0.7, 20.0), Axis(64, 0.7, 15.0))
-IMAGES = {
-    "fine": image_grid((60, 250, 330), (0.8, 0.3, 0.25)),
-    "like the box": image_grid((16, 120, 130), (3.0, 0.7, 0.7)),
-    "coarse": image_grid((10, 40, 45), (5.0, 1.4, 1.9)),
-    "smaller than the box": (Axis(4, 3.0, 12.0), Axis(30, 0.6, 25.0), Axis(20, 0.9, 30.0)),
-}
-
-
-@pytest.mark.parametrize("grid", IMAGES.values(), ids=IMAGES)
-def test_probabilities_come_back_to_the_samples_inside_the_box(grid: Grid) -> None:
-    """Zones that rise steadily through the patient keep their height at each place."""
-    k, j, i = (positions(axis) for axis in BOX)
-
-    def rising(k: np.ndarray, j: np.ndarray, i: np.ndarray) -> np.ndarray:
-        return 0.1 + 0.004 * k[:, None, None] + 0.003 * j[:, None] + 0.002 * i
-
-    pz = rising(k, j, i)
-    cg = np.broadcast_to(0.2, pz.shape)
-    probabilities, where = back(np.stack([1 - pz - cg, pz, cg]).astype(np.float32), BOX, grid)
-    for axis, seen, part in zip(grid, BOX, where, strict=True):
-        low, high = reach(seen)
-        within = np.flatnonzero((positions(axis) >= low) & (positions(axis) <= high))
-        assert part == slice(within[0], within[-1] + 1)
-        assert isinstance(part.start, int)
-    assert probabilities.shape == (3, *(part.stop - part.start for part in where))
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-6)
-    np.testing.assert_allclose(probabilities[2], 0.2, atol=1e-5)
-    places = [positions(axis)[part] for axis, part in zip(grid, where, strict=True)]
-    margins = [max(axis.spacing, seen.spacing) for axis, seen in zip(grid, BOX, strict=True)]
-    inner = [
-        (place >= seen.start + margin) & (place <= seen.end - margin)
-        for place, seen, margin in zip(places, BOX, margins, strict=True)
-    ]
-    found = probabilities[1][np.ix_(*inner)]
-    expected = rising(*(place[chosen] for place, chosen in zip(places, inner, strict=True)))
-    assert found.size > 0
-    np.testing.assert_allclose(found, expected, atol=2e-3)
-
-
-@pytest.mark.parametrize("grid", IMAGES.values(), ids=IMAGES)
-def test_certain_probabilities_stay_between_zero_and_one(grid: Grid) -> None:
-    labels = np.random.default_rng(0).integers(0, 3, [axis.count for axis in BOX])
-    probabilities, _ = back(np.stack([labels == label for label in range(3)]).astype(np.float32), BOX, grid)
-    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-6)
-    assert probabilities.min() >= -1e-6
-    assert probabilities.max() <= 1 + 1e-6
-
-
-def test_an_image_on_the_grid_of_the_box_gets_the_very_values() -> None:
-    grid = image_grid((5, 32, 48), (3.0, 0.7, 0.7))
-    shares = np.random.default_rng(1).dirichlet((1, 1, 1), size=(5, 32, 48))
-    given = shares.transpose(3, 0, 1, 2).astype(np.float32)
-    found, where = back(given, grid, grid)
-    assert where == (slice(0, 5), slice(0, 32), slice(0, 48))
-    np.testing.assert_array_equal(found[1:], given[1:])
-    np.testing.assert_allclose(found[0], given[0], atol=1e-6)
-
-
-# Both networks together
 
 
 class BrightIsGland(nn.Module):
@@ -249,9 +54,9 @@ class Scene:
 def made_scene(
     size: tuple[int, int, int], spacing: tuple[float, float, float], *edges_mm: tuple[float, float]
 ) -> Scene:
-    grid = image_grid(size, spacing)
+    grid = made_grid(size, spacing)
     k, j, i = (
-        (positions(axis) >= low) & (positions(axis) <= high) for axis, (low, high) in zip(grid, edges_mm, strict=True)
+        (axis.positions >= low) & (axis.positions <= high) for axis, (low, high) in zip(grid, edges_mm, strict=True)
     )
     gland = k[:, None, None] & j[:, None] & i
     noise = np.random.default_rng(0).normal(0, 2, size)
@@ -295,7 +100,7 @@ def test_where_nothing_is_found_the_middle_of_the_image_is_searched() -> None:
     prediction = pipeline_of(blind, blind).predict(scene.array, scene.grid)
     assert not prediction.located
     for axis, part in zip(scene.grid[1:], prediction.box[1:], strict=True):
-        low, high = positions(axis)[part][[0, -1]]
+        low, high = axis.positions[part][[0, -1]]
         assert (low + high) / 2 == pytest.approx(axis.centre, abs=axis.spacing)
         assert high - low == pytest.approx(LEAST_PIXELS * PIXEL_MM, abs=2 * axis.spacing)
     assert prediction.box[0] == slice(0, 20)
@@ -325,6 +130,15 @@ def test_a_very_large_gland_is_looked_at_again_on_larger_pixels() -> None:
     prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
     assert segmenter.seen[1][0][-1] < segmenter.seen[0][0][-1]
     assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
+
+
+def test_false_finds_beside_it_make_no_gland_very_large() -> None:
+    """Two blocks of 95 and 89 mL, apart: together they would be very large."""
+    scene = made_scene((20, 150, 150), (3.0, 1.0, 1.0), (9, 51), (30, 75), (30, 75))
+    other = made_scene((20, 150, 150), (3.0, 1.0, 1.0), (9, 51), (30, 75), (85, 127))
+    segmenter = BrightIsGland()
+    pipeline_of(segmenter, BrightIsGland()).predict(np.maximum(scene.array, other.array), scene.grid)
+    assert len(segmenter.seen) == 1
 
 
 def test_the_stages_are_told_in_order() -> None:

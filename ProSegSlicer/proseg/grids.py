@@ -35,6 +35,11 @@ class Axis:
         return self.start + self.spacing * (self.count - 1)
 
     @property
+    def positions(self) -> np.ndarray:
+        """Where the samples lie, mm: float64 (count,)."""
+        return self.start + self.spacing * np.arange(self.count)
+
+    @property
     def extent(self) -> float:
         """Length covered by the samples, their own width included, mm."""
         return self.spacing * self.count
@@ -55,7 +60,7 @@ def interpolation_matrix(source: Axis, target: Axis) -> np.ndarray:
     When the target is coarser the tent widens to the target's spacing, so that nothing is aliased. A target sample
     outside the source's extent gets a row of zeros.
     """
-    position = (target.start + target.spacing * np.arange(target.count) - source.start) / source.spacing
+    position = (target.positions - source.start) / source.spacing
     reach = max(1.0, target.spacing / source.spacing)
     inside = (position >= -0.5) & (position <= source.count - 0.5)
     distance = np.abs(np.clip(position, 0, source.count - 1)[:, None] - np.arange(source.count)[None, :])
