@@ -141,6 +141,21 @@ def test_false_finds_beside_it_make_no_gland_very_large() -> None:
     assert len(segmenter.seen) == 1
 
 
+class NothingIsGland(BrightIsGland):
+    """Takes what lies beyond the image, which it is shown as exactly zero, for gland as well."""
+
+    def forward(self, volume: Tensor, slice_mm: float) -> Tensor:
+        return super().forward(torch.where(volume == 0, 5.0, volume), slice_mm)
+
+
+def test_false_finds_beyond_the_image_make_no_gland_very_large() -> None:
+    scene = SCENES["a field smaller than the box"]
+    segmenter = NothingIsGland()
+    prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
+    assert len(segmenter.seen) == 1
+    assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
+
+
 def test_the_stages_are_told_in_order() -> None:
     scene = SCENES["a field smaller than the box"]
     told: list[tuple[str, float]] = []

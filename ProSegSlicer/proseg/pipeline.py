@@ -71,7 +71,8 @@ class Pipeline:
         gland = self.locate(array, grid)
         progress("Segmenting", 0.3)
         probabilities, box = self.look(array, grid, gland)
-        found = main_piece(1 - probabilities[BACKGROUND])  # false finds elsewhere make no gland large
+        # False finds elsewhere, or where the box sticks out of the image, make no gland large.
+        found = main_piece((1 - probabilities[BACKGROUND]) * inside(grid, box))
         pixel = pixel_mm(volume_ml(found, box))
         if pixel > PIXEL_MM:
             probabilities, box = self.look(array, grid, extents(found, box), pixel)
