@@ -19,7 +19,7 @@ from proseg.devices import Device, cpu_after
 from proseg.grids import Grid, inside, resample
 from proseg.labels import BACKGROUND
 from proseg.network import ProSeg
-from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
+from proseg.preprocessing import LARGE_GLAND_ML, LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
 from proseg.views import back, closer_look, covering, cut_off, extents, main_piece, trimmed, volume_ml
 from proseg.weights import Model
 
@@ -72,7 +72,9 @@ class Pipeline:
         progress("Segmenting", 0.3)
         probabilities, box = self.look(array, grid, gland)
         # False finds elsewhere, or where the box sticks out of the image, make no gland large.
-        found = main_piece((1 - probabilities[BACKGROUND]) * inside(grid, box))
+        found = (1 - probabilities[BACKGROUND]) * inside(grid, box)
+        if volume_ml(found, box) > LARGE_GLAND_ML:
+            found = main_piece(found)
         pixel = pixel_mm(volume_ml(found, box))
         if pixel > PIXEL_MM:
             probabilities, box = self.look(array, grid, extents(found, box), pixel)
