@@ -15,7 +15,6 @@ from torch.utils.data import Dataset
 
 from proseg.preprocessing import normalise
 from training.harsh import harsh
-from training.hyperplasia import hyperplasia
 from training.preprocess import Arrays
 
 # (slices, rows and columns): sizes vary so that the network does not learn one; few, since every new shape costs a CPU
@@ -98,7 +97,7 @@ class Crops(Views):
     """Random augmented crops around the gland, one reader's labels at a time.
 
     With a ``budget`` of crops the early ones are coarse, as ``COARSE`` says; without, none is. ``harsh`` adds what
-    :mod:`training.harsh` has, ``hyperplasia`` what :mod:`training.hyperplasia` has.
+    :mod:`training.harsh` has.
     """
 
     def __init__(
@@ -109,10 +108,9 @@ class Crops(Views):
         start: int = 0,
         budget: int | None = None,
         harsh: bool = False,
-        hyperplasia: bool = False,
     ) -> None:
         super().__init__(cases, steps, seed, start)
-        self.budget, self.harsh, self.hyperplasia = budget, harsh, hyperplasia
+        self.budget, self.harsh = budget, harsh
 
     def case(self, step: int) -> Arrays:
         """The case of which a training step shows a crop: all of them in random order, then in another one."""
@@ -131,9 +129,11 @@ class Crops(Views):
         depth, size = random.choice([shape for shape in shapes if shape[0] <= slices] or [(slices, shapes[0][1])])
         labels = case.labels[random.integers(len(case.labels))]
         box = self.box(labels, depth, pixel * size, random)
-        shown = case.image[box].astype(np.float32), labels[box].astype(np.float32)
-        image, labels = hyperplasia(*shown, random) if self.hyperplasia else shown
-        sample = {"image": image[None], "labels": labels[None], "inside": np.ones((1, *labels.shape), np.float32)}
+        sample = {
+            "image": case.image[box].astype(np.float32)[None],
+            "labels": labels[box].astype(np.float32)[None],
+            "inside": np.ones((1, *labels[box].shape), np.float32),
+        }
         warp = spatial((depth, size, size), pixel)
         for transform in (warp, self.intensity):
             transform.set_random_state(int(random.integers(2**31)))

@@ -106,17 +106,15 @@ def main() -> None:
     parser.add_argument("--crops", type=int, required=True, help="how many to make")
     parser.add_argument("--progressive", action="store_true", help="coarse pixels first")
     parser.add_argument("--harsh", action="store_true", help="also worse and stranger images")
-    parser.add_argument("--hyperplasia", action="store_true", help="also central glands grown or shrunk")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many make them; 0: this one")
     parser.add_argument("--seed", type=int, default=2026)
     options = parser.parse_args()
     budget = options.crops if options.progressive else None
-    changed = {"harsh": options.harsh, "hyperplasia": options.hyperplasia}
-    crops = Crops(load(options.arrays), options.crops, options.seed, budget=budget, **changed)
+    crops = Crops(load(options.arrays), options.crops, options.seed, budget=budget, harsh=options.harsh)
     options.out.mkdir(parents=True, exist_ok=True)
     order = [crops.case(number).id for number in range(options.crops)]
     temporary = options.out / "store.tmp"
-    look = {"progressive": options.progressive, **changed}
+    look = {"progressive": options.progressive, "harsh": options.harsh}
     temporary.write_text(json.dumps({"look": look, "order": order}))
     temporary.replace(options.out / INDEX)
     torch.set_num_threads(1)

@@ -170,7 +170,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=120, help="training time, pauses not counted")
     parser.add_argument("--budget-crops", type=int, help="train for so many crops instead: fair between busy machines")
     parser.add_argument("--harsh", action="store_true", help="also learn from worse and stranger images")
-    parser.add_argument("--hyperplasia", action="store_true", help="also learn from central glands grown or shrunk")
     parser.add_argument("--progressive", action="store_true", help="coarse pixels first; needs --budget-crops")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
@@ -188,10 +187,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.progressive and not options.budget_crops:
         parser.error("--progressive needs --budget-crops, to know how far the training is")
-    if options.store and (options.progressive or options.harsh or options.hyperplasia):
-        parser.error("--progressive, --harsh and --hyperplasia are said when a store is made")
-    if options.task == "locate" and (options.progressive or options.harsh or options.hyperplasia or options.store):
-        parser.error("--progressive, --harsh, --hyperplasia and --store are for --task segment")
+    if options.store and (options.progressive or options.harsh):
+        parser.error("--progressive and --harsh are said when a store is made")
+    if options.task == "locate" and (options.progressive or options.harsh or options.store):
+        parser.error("--progressive, --harsh and --store are for --task segment")
     return options
 
 
@@ -215,7 +214,7 @@ def source_of_crops(options: argparse.Namespace, learn: list[Arrays]) -> Callabl
     from training.augment import Crops
 
     budget = options.budget_crops if options.progressive else None
-    return partial(Crops, **steps, budget=budget, harsh=options.harsh, hyperplasia=options.hyperplasia)
+    return partial(Crops, **steps, budget=budget, harsh=options.harsh)
 
 
 def main() -> None:

@@ -136,6 +136,6 @@ def test_a_training_from_a_store_says_how_its_crops_look_and_ends_with_them(
 
 
 def test_a_store_leaves_no_choice_of_how_crops_look(tmp_path: Path) -> None:
-    for option in ("--harsh", "--hyperplasia", "--progressive"):
+    for option in ("--harsh", "--progressive"):
         with pytest.raises(SystemExit):
             train.parse(["--out", str(tmp_path), "--store", str(tmp_path), option, "--budget-crops", "3"])

@@ -386,7 +386,7 @@ def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest
     assert parse(["--out", "run", "--progressive", "--budget-crops", "10"]).progressive
 
 
-@pytest.mark.parametrize("option", [("--harsh",), ("--hyperplasia",), ("--progressive", "--budget-crops", "10")])
+@pytest.mark.parametrize("option", [("--harsh",), ("--progressive", "--budget-crops", "10")])
 def test_what_the_locator_cannot_do_is_refused(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--out", "run", "--task", "locate", *option])
