@@ -1,8 +1,10 @@
-"""The recurrence inside Mamba's selective scan, in plain PyTorch and fast enough for a CPU.
+"""Mamba's selective scan in plain PyTorch, fast enough to train with on a CPU.
 
-h[t] = a[t] h[t-1] + b[t] is sequential, but it splits: cut time into about √L pieces of √L steps, run all pieces side
-by side from zero, then pass what each piece ends with on to the next one (as parallel scans do; Blelloch 1990). That
-is 2√L small vectorised steps instead of L, and no compiled kernel.
+h[t] = a[t] h[t-1] + b[t] is sequential, and all of h, a state for every token and channel, is far larger than what
+comes in and goes out. So, as the authors' CUDA kernel does, time is taken in stretches whose states fit the
+processor's cache, only the state between stretches is kept, and the gradient computes the others again. Within a
+stretch of T tokens about √T pieces of √T steps run side by side from zero, and what each ends with is passed on to
+the next (as parallel scans do; Blelloch 1990): 2√T small vectorised steps instead of T, and no compiled kernel.
 """
 
 from __future__ import annotations
@@ -13,48 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-class LinearRecurrence(torch.autograd.Function):
-    """h[t] = a[t] h[t-1] + b[t] along the first axis, h before the start 0; a and b (L, ...), float32."""
-
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        """All of h, (L, ...)."""
-        h = _recur(a, b)
-        ctx.save_for_backward(a, h)
-        return h
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradient runs the same recurrence backwards: g[t] = grad[t] + a[t+1] g[t+1]."""
-        a, h = ctx.saved_tensors
-        later = torch.cat([a[1:], torch.zeros_like(a[:1])])
-        g = _recur(later.flip(0), grad.flip(0)).flip(0)
-        before = torch.cat([torch.zeros_like(h[:1]), h[:-1]])
-        return g * before, g
-
-
-def _recur(a: Tensor, b: Tensor) -> Tensor:
-    length, shape = a.shape[0], a.shape[1:]
-    steps = max(1, math.isqrt(length))
-    pieces = -(-length // steps)
-    spare = pieces * steps - length
-
-    def cut(x: Tensor) -> Tensor:
-        """A copy (steps, pieces, channels): time within a piece comes first, so that a step is one block of memory."""
-        x = x.reshape(length, -1)
-        x = torch.cat([x, x.new_zeros(spare, x.shape[1])]) if spare else x
-        return x.reshape(pieces, steps, -1).transpose(0, 1).clone(memory_format=torch.contiguous_format)
-
-    a, h = cut(a), cut(b)
-    for step in range(1, steps):
-        h[step].addcmul_(a[step], h[step - 1])
-        a[step].mul_(a[step - 1])  # from here on a is the decay since the piece began
-    carry = torch.zeros_like(h)[0]
-    for piece in range(1, pieces):
-        torch.addcmul(h[-1, piece - 1], a[-1, piece - 1], carry[piece - 1], out=carry[piece])
-    h.addcmul_(a, carry)
-    return h.transpose(0, 1).reshape(pieces * steps, -1)[:length].reshape(length, *shape)
+CACHED = 2**18  # numbers in the states of a stretch: 1 MiB, half of the cache a processor of today has to itself
 
 
 def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
@@ -69,11 +30,101 @@ def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d:
         d: (E) how a token passes by the state.
 
     Returns:
-        (B, L, E).
+        (B, L, E), float32 unless it came in double precision.
     """
-    u, delta, b, c = (x.float().transpose(0, 1) for x in (u, delta, b, c))  # time first
-    decay = torch.exp(delta[..., None] * a.float())
-    enter = (delta * u)[..., None] * b[:, :, None]
-    h = LinearRecurrence.apply(decay, enter)
-    y = torch.einsum("lben,lbn->lbe", h, c) + u * d.float()
+    exact = torch.promote_types(u.dtype, torch.float32)
+    u, delta, b, c = (x.to(exact).transpose(0, 1).contiguous() for x in (u, delta, b, c))  # time first
+    y = _Scan.apply(u, delta, a.to(exact).t().contiguous(), b, c) + u * d.to(exact)
     return y.transpose(0, 1)
+
+
+def recur(decay: Tensor, enter: Tensor, start: Tensor, *, backwards: bool = False) -> Tensor:
+    """h[t] = decay[t] h[t-1] + enter[t] along the first axis, or with h[t+1] backwards; ``start`` is before it all.
+
+    Args:
+        decay: (T, ...), contiguous; lost, for it is worked in.
+        enter: (T, ...), contiguous; becomes h.
+        start: (...).
+        backwards: from the last to the first.
+
+    Returns:
+        h, (T, ...).
+    """
+    length = enter.shape[0]
+    steps = max(1, math.isqrt(length))
+    pieces = length // steps
+    way = -1 if backwards else 1
+    cut = slice(length - pieces * steps, None) if backwards else slice(pieces * steps)
+    a, h = (x[cut].view(pieces, steps, -1) for x in (decay, enter))
+    a_steps, h_steps = a.unbind(1)[::way], h.unbind(1)[::way]
+    for step in range(1, steps):
+        h_steps[step].addcmul_(a_steps[step], h_steps[step - 1])
+        a_steps[step].mul_(a_steps[step - 1])  # from here on the decay since the piece began
+    carry = [start.reshape(-1)]
+    for a_end, h_end in list(zip(a_steps[-1].unbind(0), h_steps[-1].unbind(0), strict=True))[::way][:-1]:
+        carry.append(torch.addcmul(h_end, a_end, carry[-1]))
+    h.addcmul_(a, torch.stack(carry[::way])[:, None])
+    for rest in range(length)[::way][pieces * steps :]:
+        enter[rest].addcmul_(decay[rest], enter[rest - way])
+    return enter
+
+
+class _Scan(torch.autograd.Function):
+    """The scan but for what passes by the state; u, delta (L, B, E), a (N, E), b, c (L, B, N) to (L, B, E)."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        y = torch.empty(u.shape, dtype=u.dtype, device=u.device)
+        h = u.new_zeros(u.shape[1], *a.shape)
+        starts = []
+        for t in _stretches(u, a):
+            starts.append(h)
+            decay, enter = _decay(delta[t], a), _enter(u[t], delta[t], b[t])
+            states = recur(decay, enter, h)
+            y[t] = _read(states, c[t])
+            h = states[-1].clone()
+        ctx.save_for_backward(u, delta, a, b, c, torch.stack(starts))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        """With g the gradient of h, g[t] = c[t] gradient[t] + decay[t+1] g[t+1]: the same recurrence backwards."""
+        u, delta, a, b, c, starts = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        of_u, of_delta, of_b, of_c = (torch.empty_like(x) for x in (u, delta, b, c))
+        of_a = torch.zeros_like(a)
+        later = torch.zeros_like(starts[0])  # decay times g of the token after the stretch
+        for t, start in reversed(list(zip(_stretches(u, a), starts, strict=True))):
+            decay, enter = _decay(delta[t], a), delta[t] * u[t]
+            states = recur(decay.clone(), _enter(u[t], delta[t], b[t]), start)
+            onward = torch.cat([decay[1:], torch.ones_like(decay[:1])])
+            g = recur(onward, gradient[t][:, :, None] * c[t][..., None], later, backwards=True)
+            later = decay[0] * g[0]
+            of_c[t] = (states @ gradient[t][..., None]).squeeze(-1)
+            of_b[t] = (g @ enter[..., None]).squeeze(-1)
+            of_enter = _read(g, b[t])
+            of_u[t] = of_enter * delta[t]
+            before = torch.cat([start[None], states[:-1]])
+            of_exponent = g.mul_(before).mul_(decay)
+            of_delta[t] = of_enter * u[t] + (of_exponent * a).sum(dim=2)
+            of_a += (of_exponent * delta[t][:, :, None]).sum(dim=(0, 1))
+        return of_u, of_delta, of_a, of_b, of_c
+
+
+def _stretches(u: Tensor, a: Tensor) -> list[slice]:
+    length, batch = u.shape[:2]
+    stretch = max(1, CACHED // (batch * a.numel()))
+    return [slice(begin, begin + stretch) for begin in range(0, length, stretch)]
+
+
+def _decay(delta: Tensor, a: Tensor) -> Tensor:
+    return (delta[:, :, None] * a).exp_()
+
+
+def _enter(u: Tensor, delta: Tensor, b: Tensor) -> Tensor:
+    return (delta * u)[:, :, None] * b[..., None]
+
+
+def _read(states: Tensor, c: Tensor) -> Tensor:
+    """(T, B, N, E) seen through (T, B, N): (T, B, E)."""
+    return (c[:, :, None] @ states).squeeze(2)

@@ -15,7 +15,6 @@ from training.augment import COARSE
 from training.baselines import BASELINES, Baseline, network_of_run, parameters_of
 from training.export import averaged_network
 from training.segmamba import SegMamba, TriMamba, weigh_by_certainty
-from training.selective_scan import LinearRecurrence, selective_scan
 
 
 class Seen(nn.Module):
@@ -60,37 +59,6 @@ def test_padding_and_folding_leave_every_voxel_in_its_place(fold: int) -> None:
 def test_every_network_learns_from_the_smallest_crops_there_are(name: str) -> None:
     size = min(size for _, _, shapes in COARSE for _, size in shapes)
     assert BASELINES[name]().train()(torch.randn(1, 1, 8, size, size)).shape == (1, 3, 8, size, size)
-
-
-def sequential(a: Tensor, b: Tensor) -> Tensor:
-    h, states = torch.zeros_like(b[0]), []
-    for at, bt in zip(a, b, strict=True):
-        h = at * h + bt
-        states.append(h)
-    return torch.stack(states)
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, 16, 50])
-def test_the_recurrence_in_pieces_is_that_step_by_step(length: int) -> None:
-    torch.manual_seed(length)
-    a, b = torch.rand(length, 3, 2, dtype=torch.float64), torch.randn(length, 3, 2, dtype=torch.float64)
-    torch.testing.assert_close(LinearRecurrence.apply(a, b), sequential(a, b))
-
-
-def test_its_gradients_are_those_of_the_steps() -> None:
-    torch.manual_seed(0)
-    a = torch.rand(11, 4, dtype=torch.float64, requires_grad=True)
-    b = torch.randn(11, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(LinearRecurrence.apply, (a, b))
-
-
-def test_the_scan_of_one_state_is_the_formula_written_out() -> None:
-    u, delta = torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.5], [0.25]]])
-    b, c = torch.tensor([[[3.0], [1.0]]]), torch.tensor([[[2.0], [4.0]]])
-    y = selective_scan(u, delta, torch.tensor([[-1.0]]), b, c, torch.tensor([10.0]))
-    h0 = 0.5 * 3.0 * 1.0
-    h1 = torch.exp(torch.tensor(-0.25)) * h0 + 0.25 * 1.0 * 2.0
-    torch.testing.assert_close(y.flatten(), torch.stack([torch.tensor(2 * h0 + 10), 4 * h1 + 20]))
 
 
 def test_a_mamba_of_three_orientations_sees_the_whole_volume() -> None:
