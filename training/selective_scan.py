@@ -34,7 +34,8 @@ def selective_scan(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, d:
     """
     exact = torch.promote_types(u.dtype, torch.float32)
     u, delta, b, c = (x.to(exact).transpose(0, 1).contiguous() for x in (u, delta, b, c))  # time first
-    y = _Scan.apply(u, delta, a.to(exact).t().contiguous(), b, c) + u * d.to(exact)
+    with torch.autocast(u.device.type, enabled=False):  # which would round the states as they are read
+        y = _Scan.apply(u, delta, a.to(exact).t().contiguous(), b, c) + u * d.to(exact)
     return y.transpose(0, 1)
 
 

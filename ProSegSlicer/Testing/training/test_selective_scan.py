@@ -64,3 +64,10 @@ def test_the_scan_of_one_state_is_the_formula_written_out() -> None:
     h0 = 0.5 * 3.0 * 1.0
     h1 = torch.exp(torch.tensor(-0.25)) * h0 + 0.25 * 1.0 * 2.0
     torch.testing.assert_close(y.flatten(), torch.stack([torch.tensor(2 * h0 + 10), 4 * h1 + 20]))
+
+
+def test_mixed_precision_around_it_rounds_nothing() -> None:
+    tokens = [x.float() for x in made(9)]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = selective_scan(*tokens)
+    torch.testing.assert_close(found, selective_scan(*tokens))
