@@ -6,6 +6,7 @@ import torch
 from monai.losses import DiceLoss, FocalLoss
 from torch import Tensor, nn
 
+from proseg.labels import CLASS_COUNT
 from training.labels import GLAND_UNKNOWN_ZONE
 
 
@@ -38,9 +39,11 @@ class ZonalLoss(nn.Module):
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of one case: logits (1, 3, D, H, W), labels (1, 1, D, H, W) with 3 = gland of unknown zone."""
         gland = self._dice_focal(merge_zones(logits), (labels > 0).long())
-        if (labels == GLAND_UNKNOWN_ZONE).any():
-            return gland * (1 + self.gland_weight)
-        return self._dice_focal(logits, labels.long()) + self.gland_weight * gland
+        zones = self._dice_focal(logits, labels.clamp(max=CLASS_COUNT - 1).long())
+        # Both, then a choice: a GPU would have to be waited for before Python could decide which one to compute.
+        known = (labels != GLAND_UNKNOWN_ZONE).all()
+        return torch.where(known, zones, gland) + self.gland_weight * gland
 
     def _dice_focal(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return self.dice(logits, labels) + self.focal_weight * self.focal(logits, labels)
+        dice = self.dice(logits, labels)
+        return dice + self.focal_weight * self.focal(logits, labels) if self.focal_weight else dice

@@ -16,7 +16,7 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -50,14 +50,33 @@ def split(cases: list[Arrays], fold: int, folds: int = 5) -> tuple[list[Arrays],
     return [case for case in cases if where[case.id] != fold], [case for case in cases if where[case.id] == fold]
 
 
+def average_decay(steps: int) -> float:
+    """How much of the average stays after so many steps: a short training forgets its beginning sooner.
+
+    (1 + steps) / (10 + steps), as TensorFlow's ``ExponentialMovingAverage`` has it, and ``AVERAGE_DECAY`` at most,
+    which is reached after 4,500 steps.
+    """
+    return min(AVERAGE_DECAY, (1 + steps) / (10 + steps))
+
+
+def rate_at(progress: float, peak: float) -> float:
+    """The learning rate: warm-up over the first 2 % of the budget, then a cosine to a hundredth of its peak."""
+    warm = min(1.0, (progress + 1e-4) / 0.02)
+    return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def weight_groups(parameters: Iterable[nn.Parameter]) -> list[dict]:
+    """Parameters for an optimiser: filters decay, biases and norms do not."""
+    plain, filters = [], []
+    for parameter in parameters:
+        (filters if parameter.ndim >= 2 else plain).append(parameter)
+    return [{"params": filters, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+
+
 @torch.no_grad()
 def moving_average(average: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
-    """Move averaged tensors of one dtype towards the current ones; a short training forgets its beginning sooner.
-
-    After ``steps`` the decay is (1 + steps) / (10 + steps), as TensorFlow's ``ExponentialMovingAverage`` has it, and
-    ``AVERAGE_DECAY`` at most, which is reached after 4,500 steps.
-    """
-    keep = min(AVERAGE_DECAY, (1 + int(steps)) / (10 + int(steps)))
+    """Move averaged tensors of one dtype towards the current ones, as far as :func:`average_decay` says."""
+    keep = average_decay(int(steps))
     if average[0].is_floating_point():
         torch._foreach_lerp_(average, current, 1 - keep)  # all at once, as torch's own averages do
     else:
@@ -75,9 +94,7 @@ class Trainer:
         layout = torch.channels_last if isinstance(network, ProSeg) else torch.preserve_format  # others are 3D
         self.network = network.to(self.device, memory_format=layout)
         self.average = AveragedModel(self.network, multi_avg_fn=moving_average, use_buffers=True)
-        plain = [p for p in network.parameters() if p.ndim < 2]
-        weights = [p for p in network.parameters() if p.ndim >= 2]
-        groups = [{"params": weights, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+        groups = weight_groups(network.parameters())
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate, fused=self.device.type == "cuda")
         self.loss = ZonalLoss(focal=options.focal)
         self.step, self.spent, self.recent = 0, 0.0, float("nan")
@@ -114,11 +131,6 @@ class Trainer:
             return self.step / self.options.budget_crops
         return self.spent / (self.options.minutes * 60)
 
-    def rate(self, progress: float) -> float:
-        """Warm-up over the first 2 % of the budget, then a cosine to a hundredth."""
-        warm = min(1.0, (progress + 1e-4) / 0.02)
-        return self.options.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
-
     def run(self) -> None:
         """Train until the time is spent, with a line of progress and a checkpoint now and then."""
         data = self.make_crops(self.cases, start=self.step)
@@ -128,7 +140,7 @@ class Trainer:
         began = said = saved = time.monotonic()
         while (progress := self.progress()) < 1:
             for group in self.optimiser.param_groups:
-                group["lr"] = self.rate(progress)
+                group["lr"] = rate_at(progress, self.options.rate)
             crops = list(islice(loader, self.options.crops))
             loss = float(np.mean(list(self.threads.map(self.learn, crops))))
             self.step += len(crops)

@@ -130,9 +130,8 @@ def test_fold_minus_one_holds_out_nothing() -> None:
     assert split(cases, -1) == (cases, [])
 
 
-def test_the_rate_warms_up_and_decays(tmp_path: Path) -> None:
-    trainer = make_trainer(tmp_path, "--rate", "0.01")
-    rates = np.array([trainer.rate(progress) for progress in np.linspace(0, 1, 501)])
+def test_the_rate_warms_up_and_decays() -> None:
+    rates = np.array([train.rate_at(progress, 0.01) for progress in np.linspace(0, 1, 501)])
     peak = int(rates.argmax())
     assert 0.01 <= peak / 500 <= 0.03
     assert rates[peak] == pytest.approx(0.01, rel=0.01)
@@ -140,7 +139,7 @@ def test_the_rate_warms_up_and_decays(tmp_path: Path) -> None:
     assert (np.diff(rates[: peak + 1]) > 0).all()
     assert (np.diff(rates[peak:]) < 0).all()
     assert rates[-1] == pytest.approx(1e-4)
-    assert trainer.rate(1.2) == pytest.approx(1e-4)  # the last step may end after the time
+    assert train.rate_at(1.2, 0.01) == pytest.approx(1e-4)  # the last step may end after the time
 
 
 def test_the_optimiser_follows_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +153,7 @@ def test_the_optimiser_follows_the_rate(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(trainer.optimiser, "step", note)
     trainer.run()
-    np.testing.assert_allclose(used, [[trainer.rate(done / 3)] * 2 for done in range(3)])
+    np.testing.assert_allclose(used, [[train.rate_at(done / 3, trainer.options.rate)] * 2 for done in range(3)])
 
 
 def test_weights_decay_but_biases_and_scales_do_not(tmp_path: Path) -> None:
