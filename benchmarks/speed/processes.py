@@ -167,7 +167,8 @@ def _name(command: Sequence[str]) -> str:
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": PATH, **more}
+    theirs = os.environ.get("PYTHONPATH")  # libraries may lie there, as on a machine where nothing can be installed
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([PATH, theirs]) if theirs else PATH, **more}
 
 
 def _tree(pid: int) -> list[int]:

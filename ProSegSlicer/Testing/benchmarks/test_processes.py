@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,14 @@ def test_a_function_that_fails_is_named() -> None:
 
 def test_a_function_runs_in_an_interpreter_of_its_own() -> None:
     assert call("benchmarks.speed.tables:times", 48.2) == "48 ×"
+
+
+def test_a_function_finds_libraries_where_its_caller_found_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "borrowed.py").write_text("def what() -> str:\n    return 'borrowed'\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert call("borrowed:what") == "borrowed"
 
 
 def test_the_measuring_process_stays_small() -> None:
