@@ -4,7 +4,8 @@
 ``python -m training.side_by_side --store /dev/shm/crops --out runs/cv --folds 0 1 2 3 4 --crops 17688``
 
 Leaves in ``OUT/fold<n>`` what ``training.export`` takes from a run of ``training.train``, and learns as that does with
-``--store``, two crops a step: an NVIDIA H200 from 320 (whole pixels) to 460 crops a second (coarse ones) of nine folds.
+``--store``, two crops a step. The script that this was made from learned 320 (pixels of medium size) to 460 (coarse
+ones) crops a second in nine trainings on an NVIDIA H200; tests have no GPU and compare what is learned, on a CPU.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from proseg.errors import InputError
 from proseg.network import NetworkConfig, ProSeg
 from training.augment import COARSE, SHAPES
 from training.command import run_command
@@ -147,30 +149,35 @@ def main() -> None:
     cases = load(options.arrays)
     learn, held_out = zip(*(split(cases, fold) for fold in options.folds), strict=True)
     stores = [StoredCrops(some, options.store) for some in learn]
+    if (fewest := min(map(len, stores))) < options.crops:
+        raise InputError(f"{options.store} has {fewest} crops for a fold.", "Fill a larger one, or ask for fewer.")
     config = NetworkConfig()
     gc.freeze()  # every recording collects garbage, which takes longer than to record with all of torch to look through
     trainings: dict[int, RecordedTraining] = {}
     for fold in options.folds:
         torch.manual_seed(options.seed)
-        about = {"rate": options.rate, "focal": options.focal, "half": not options.float32}
-        trainings[fold] = RecordedTraining(ProSeg(config), device, options.crops, **about)
+        how = {"rate": options.rate, "focal": options.focal, "half": not options.float32}
+        trainings[fold] = RecordedTraining(ProSeg(config), device, options.crops, **how)
         trainings[fold].record(all_shapes())
     takers = {fold: store.numbers[: options.crops] for fold, store in zip(options.folds, stores, strict=True)}
     shared = SharedCrops(StoredCrops(cases_of(learn), options.store), takers, device)
     threading.Thread(target=shared.bring, daemon=True).start()
-    began = time.monotonic()
-    with ThreadPoolExecutor(len(trainings)) as threads:
-        working = [threads.submit(train, trainings[fold], shared.take(takers[fold])) for fold in options.folds]
-        while wait(working, SAY_SECONDS, FIRST_EXCEPTION).not_done:
-            learned = [training.learned for training in trainings.values()]
-            print(f"crops {learned}, {sum(learned) / (time.monotonic() - began):.0f} a second", flush=True)
-        for work in working:
-            work.result()
     said = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
-    for fold, some, others in zip(options.folds, learn, held_out, strict=True):
+
+    def work(fold: int, some: list[Arrays], others: list[Arrays]) -> None:
+        train(trainings[fold], shared.take(takers[fold]))
         ids = {"learned": sorted(case.id for case in some), "held_out": [case.id for case in others]}
         about = {"network": config.to_dict(), "options": said | stores[0].look | {"fold": fold}, **ids}
         save(trainings[fold], about, options.out / f"fold{fold}")
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(trainings)) as threads:
+        working = [threads.submit(work, *fold) for fold in zip(options.folds, learn, held_out, strict=True)]
+        while wait(working, SAY_SECONDS).not_done:
+            learned = [training.learned for training in trainings.values()]
+            print(f"crops {learned}, {sum(learned) / (time.monotonic() - began):.0f} a second", flush=True)
+    for done in working:
+        done.result()
 
 
 def cases_of(groups: Iterable[list[Arrays]]) -> list[Arrays]:

@@ -139,3 +139,10 @@ def test_a_store_that_nobody_fills_ends_all_trainings_with_its_sentence(
     with pytest.raises(InputError, match="has not been made"):
         learn_together(store, monkeypatch, "--folds", "-1", "0")
     assert not (store.parent / "together").exists()
+
+
+def test_a_store_with_too_few_crops_is_refused_before_any_is_learned(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="crops for a fold"):
+        learn_together(store, monkeypatch, "--folds", "0", "--crops", "12")
