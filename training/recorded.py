@@ -67,9 +67,8 @@ class RecordedTraining:
         self.device, self.budget, self.peak, self.crops, self.half = device, budget, rate, crops, half
         self.on_gpu = device.type == "cuda"
         self.computing = dict(network.named_parameters())
-        self.names = list(self.computing)
-        kept = {name: nn.Parameter(weight.detach().clone()) for name, weight in self.computing.items()}
-        self.kept, self.copies = list(kept.values()), list(self.computing.values())
+        self.copies = list(self.computing.values())
+        self.kept = [nn.Parameter(copy.detach().clone()) for copy in self.copies]
         self.average = [weight.detach().clone() for weight in self.kept]
         if half:
             for name, copy in self.computing.items():
@@ -86,7 +85,8 @@ class RecordedTraining:
         self.steps: dict[Shape, Step] = {}
         self.memory: tuple[int, int] | None = None  # one pool for all recordings, of which one runs at a time
         self.updating: torch.cuda.CUDAGraph | None = None
-        self.learned = 0
+        self.learned = self.settled = 0
+        self.loss = float("nan")
         self.losses = torch.zeros((), device=device)
 
     def turn(self) -> AbstractContextManager:
@@ -145,13 +145,14 @@ class RecordedTraining:
 
     def averaged(self) -> dict[str, Tensor]:
         """The averaged weights by name, on the CPU."""
-        return {name: average.detach().cpu() for name, average in zip(self.names, self.average, strict=True)}
+        return {name: average.detach().cpu() for name, average in zip(self.computing, self.average, strict=True)}
 
-    def take_loss(self) -> float:
-        """The sum of the losses since the last call; waits for the GPU."""
-        total = float(self.losses)
-        self.losses.zero_()
-        return total
+    def settle(self) -> None:
+        """Wait until all that was given has been learned, and note its mean loss."""
+        if count := self.learned - self.settled:
+            self.loss = float(self.losses) / count
+            self.losses.zero_()
+            self.settled = self.learned
 
     def _recorded(self, work: Callable[[], None]) -> torch.cuda.CUDAGraph:
         with self.turn():

@@ -105,11 +105,9 @@ def train(training: RecordedTraining, crops: Iterator[Crop]) -> None:
             training.learn(*crop)
             in_use.append(crop)
             if len(in_use) == QUEUED:
-                if training.stream:
-                    training.stream.synchronize()
+                training.settle()
                 in_use.clear()
-        if training.stream:
-            training.stream.synchronize()
+        training.settle()
 
 
 def all_shapes() -> list[Shape]:
@@ -174,10 +172,11 @@ def main() -> None:
     with ThreadPoolExecutor(len(trainings)) as threads:
         working = [threads.submit(work, *fold) for fold in zip(options.folds, learn, held_out, strict=True)]
         while wait(working, SAY_SECONDS).not_done:
-            learned = [training.learned for training in trainings.values()]
-            print(f"crops {learned}, {sum(learned) / (time.monotonic() - began):.0f} a second", flush=True)
-    for done in working:
-        done.result()
+            speed = sum(training.learned for training in trainings.values()) / (time.monotonic() - began)
+            done = (f"fold {fold}: {its.learned}, loss {its.loss:.3f}" for fold, its in trainings.items())
+            print(f"{speed:.0f} crops a second  {'  '.join(done)}", flush=True)
+    for finished in working:
+        finished.result()
 
 
 def cases_of(groups: Iterable[list[Arrays]]) -> list[Arrays]:
