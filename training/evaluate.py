@@ -148,33 +148,46 @@ def explanation(rows: list[MetricRow], files: int, bare: bool, learned: bool = F
     )
 
 
-def show_worst(rows: list[MetricRow], judged: dict[str, tuple[Case, Segment]], out: Path, count: int = 3) -> str:
-    """Draw the cases with the lowest gland Dice into a folder; returns a chapter in Markdown about them."""
+SHOWN = {"gland": 3, "PZ": 5}  # of how many cases with the lowest Dice of a structure pictures are made
+
+
+def show_worst(rows: list[MetricRow], judged: dict[str, tuple[Case, Segment]], out: Path) -> str:
+    """Draw the cases with the lowest Dice of gland and PZ into a folder; returns a chapter in Markdown about them."""
+    from training.pictures import difference, worst
+
+    for old in out.glob("worst-*.png"):
+        old.unlink()
+    text = (
+        "## The worst cases\n\nWhite: the expert's contours; violet and green: PZ and CG as found. "
+        "From base to apex. Only images under a Creative Commons licence are shown below the contours.\n"
+    )
+    for structure, count in SHOWN.items():
+        cases = worst(rows, count, structure)
+        text += f"\n### Lowest {structure} Dice\n" if cases else ""
+        for case_id in cases:
+            name = f"worst-{case_id}.png"
+            if not (out / name).exists():
+                draw(*judged[case_id], out / name)
+            about = difference([row for row in rows if row.case == case_id], structure)
+            source = judged[case_id][0].source
+            text += f"\n**{case_id}** ({source}). {about}\n\n![{case_id}: contours of expert and network]({name})\n"
+    return text
+
+
+def draw(case: Case, segment: Segment, path: Path) -> None:
+    """Write the picture of a case, with the image only where its licence lets everyone share it."""
     import SimpleITK as sitk
     from PIL import Image
 
     from proseg.geometry import to_lps
     from training.datasets import load_image
-    from training.pictures import difference, picture, worst
+    from training.pictures import picture
 
-    for old in out.glob("worst-*.png"):
-        old.unlink()
-    text = (
-        "## The worst cases (lowest gland Dice)\n\nWhite: the expert's contours; violet and green: PZ and CG as found. "
-        "From base to apex. Only images under a Creative Commons licence are shown below the contours.\n"
-    )
-    for case_id in worst(rows, count):
-        case, segment = judged[case_id]
-        truths, found, spacing = segment(case)
-        free = "CC BY" in case.licence.replace("-", " ")
-        grey = sitk.GetArrayFromImage(to_lps(load_image(case))) if free else None
-        name = f"worst-{case_id}.png"
-        picture(grey, truths[0], found, spacing).quantize(256, Image.Quantize.MAXCOVERAGE).save(
-            out / name, optimize=True
-        )
-        about = difference([row for row in rows if row.case == case_id])
-        text += f"\n**{case_id}** ({case.source}). {about}\n\n![{case_id}: contours of expert and network]({name})\n"
-    return text
+    truths, found, spacing = segment(case)
+    free = "CC BY" in case.licence.replace("-", " ")
+    grey = sitk.GetArrayFromImage(to_lps(load_image(case))) if free else None
+    shown = picture(grey, truths[0], found, spacing).quantize(256, Image.Quantize.MAXCOVERAGE)
+    shown.save(path, optimize=True)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,29 +18,31 @@ EXPERT = (255, 255, 255)
 BACKDROP, TEXT = (15, 17, 21), (238, 241, 245)
 
 
-def worst(rows: Sequence[MetricRow], count: int) -> list[str]:
-    """The cases with the lowest gland Dice against the first reader, the lowest first."""
-    glands = [row for row in rows if (row.structure, row.region, row.reader) == ("gland", WHOLE, 1)]
-    return [row.case for row in sorted(glands, key=lambda row: (row.dice, row.case))[:count]]
+def worst(rows: Sequence[MetricRow], count: int, structure: str = "gland") -> list[str]:
+    """The cases with the lowest Dice of a structure against the first reader, the lowest first, undefined ones not."""
+    of = structure, WHOLE, 1
+    whole = [row for row in rows if (row.structure, row.region, row.reader) == of and not math.isnan(row.dice)]
+    return [row.case for row in sorted(whole, key=lambda row: (row.dice, row.case))[:count]]
 
 
-def difference(rows: Sequence[MetricRow]) -> str:
+def difference(rows: Sequence[MetricRow], structure: str = "gland") -> str:
     """How one case's contours differ from the first reader's: how alike, how much too large or small, and where most.
 
     Args:
         rows: the rows of the case, as of :func:`training.metrics.evaluate_case`.
+        structure: of which sizes and the third of the gland are told.
     """
     found = {(row.structure, row.region): row for row in rows if row.reader == 1}
-    gland = found["gland", WHOLE]
+    whole = found[structure, WHOLE]
     dice = ", ".join(
         f"{name} {found[name, WHOLE].dice:.3f}" for name in ("PZ", "CG", "gland") if (name, WHOLE) in found
     )
-    size = f"{gland.volume_error_percent:+.0f} % of its {gland.truth_ml:.0f} mL"
-    least = min((found["gland", third] for third in THIRDS), key=lambda row: row.dice)
+    size = f"{whole.volume_error_percent:+.0f} % of its {whole.truth_ml:.0f} mL"
+    least = min((found[structure, third] for third in THIRDS), key=lambda row: np.nan_to_num(row.dice, nan=1.0))
     kind = "too small" if least.volume_error_ml < 0 else "too large"
     return (
-        f"Dice {dice}; the gland's volume is off by {size}. Least alike at the {least.region} (Dice {least.dice:.2f}), "
-        f"where it is drawn {abs(least.volume_error_ml):.1f} mL {kind}."
+        f"Dice {dice}; the {structure}'s volume is off by {size}. Least alike at the {least.region} "
+        f"(Dice {least.dice:.2f}), where it is drawn {abs(least.volume_error_ml):.1f} mL {kind}."
     )
 
 

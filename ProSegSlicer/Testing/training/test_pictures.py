@@ -38,6 +38,8 @@ def test_the_worst_cases_come_in_order() -> None:
         for row in evaluate_case(gland(3, 9), gland(low, 9), SPACING, case=name)
     ]
     assert worst(rows, 2) == ["bad", "fair"]
+    assert worst(rows, 1, "CG") == ["bad"]
+    assert worst(rows, 2, "PZ") == [], "nobody drew one"
 
 
 def test_the_sentence_says_how_much_is_wrong_and_where() -> None:
@@ -50,6 +52,16 @@ def test_the_sentence_says_how_much_is_wrong_and_where() -> None:
     assert "PZ" not in text
     assert "base" in text
     assert "too large" in text
+
+
+def test_the_sentence_may_be_about_one_zone() -> None:
+    drawn = gland(3, 9)
+    drawn[3:9, 35:40, 15:45] = PZ
+    found = drawn.copy()
+    found[3:5, 35:40, 15:45] = 2
+    text = difference(evaluate_case(drawn, found, SPACING), "PZ")
+    assert "the PZ's volume is off by -33 %" in text
+    assert "apex (Dice 0.00)" in text
 
 
 def test_both_contours_are_drawn_each_in_its_colour() -> None:
