@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 from proseg.errors import InputError, WeightsError
@@ -38,3 +39,8 @@ def initialise(network: ProSeg, weights: Path, task: str, held_out: list[Arrays]
         raise WeightsError(f"The {PART[task]} of {weights} has another configuration.", "Start without it.")
     network.load_state_dict(source.state_dict())
     return learned
+
+
+def seed_after(weights: Path | None, seed: int) -> int:
+    """The seed of the crops: after weights to go on from one of its own, or the crops they began with would return."""
+    return zlib.crc32(weights.read_bytes(), seed) if weights else seed

@@ -36,7 +36,7 @@ from training.folds import assign_folds
 from training.learning_curve import subset
 from training.losses import ZonalLoss
 from training.preprocess import Arrays, load
-from training.start import initialise
+from training.start import initialise, seed_after
 
 LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
 SAY_SECONDS, CHECKPOINT_SECONDS = 30, 120
@@ -211,7 +211,7 @@ def source_of_crops(options: argparse.Namespace, learn: list[Arrays]) -> Callabl
 
     A store decides how its crops look and how many there are; the options are made to say so.
     """
-    steps = {"steps": 10**6, "seed": options.seed}
+    steps = {"steps": 10**6, "seed": seed_after(options.start_from, options.seed)}
     if options.task == "locate":
         from training.overviews import Overviews
 
@@ -242,9 +242,9 @@ def main() -> None:
         learn = [case for case in learn if case.zonal]
     if options.cases:
         learn = subset(learn, options.cases)
-    make_crops = source_of_crops(options, learn)
     network = ProSeg(config) if options.network == PROSEG else BASELINES[options.network]()
     before = initialise(network, options.start_from, options.task, held_out) if options.start_from else []
+    make_crops = source_of_crops(options, learn)
     run = {
         "network": config.to_dict() if options.network == PROSEG else None,
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},

@@ -13,7 +13,8 @@ from proseg.errors import InputError, WeightsError
 from proseg.network import NetworkConfig, ProSeg
 from proseg.weights import save_model
 from training.preprocess import Arrays
-from training.start import initialise
+from training.start import initialise, seed_after
+from training.train import parse, source_of_crops
 
 TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)
@@ -54,3 +55,16 @@ def test_weights_that_do_not_say_what_they_know_are_no_place_to_start(earlier: t
 def test_weights_of_another_shape_are_no_place_to_start(earlier: tuple[Path, ProSeg]) -> None:
     with pytest.raises(WeightsError, match="another configuration"):
         initialise(ProSeg(TINY), earlier[0], "segment", [])
+
+
+def test_going_on_from_weights_shows_other_crops_and_the_same_ones_again_after_a_pause(
+    earlier: tuple[Path, ProSeg], tmp_path: Path
+) -> None:
+    path, network = earlier
+    assert seed_after(None, 2026) == 2026
+    assert seed_after(path, 2026) == seed_after(path, 2026) != 2026
+    assert seed_after(path, 2026) != seed_after(path, 2027)
+    save_model(tmp_path / "other.pt", network, ProSeg(TINY), "ProSeg", "1", ["c0"])
+    assert seed_after(path, 2026) != seed_after(tmp_path / "other.pt", 2026)
+    crops = source_of_crops(parse(["--out", str(tmp_path), "--start-from", str(path)]), [CASE])(cases=[CASE])
+    assert crops.seed == seed_after(path, 2026)
