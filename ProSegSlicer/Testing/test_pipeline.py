@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from proseg.devices import Device
 from proseg.grids import Grid, interpolation_matrix
 from proseg.network import IN_PLANE_MULTIPLE, NetworkConfig, ProSeg
-from proseg.pipeline import Pipeline
+from proseg.pipeline import Pipeline, smoothed
 from proseg.preprocessing import PIXEL_MM, slice_axis
 from proseg.views import LEAST_PIXELS, closer_look
 from proseg.weights import Model
@@ -35,6 +35,15 @@ class BrightIsGland(nn.Module):
         bright = torch.full_like(volume, -1.0)
         bright[..., self.rows, :] = volume[..., self.rows, :] - 1
         return torch.cat([-20 * bright, 20 * bright, torch.full_like(volume, -50.0)], dim=1)
+
+
+class Torn(nn.Module):
+    """Stands in for a network whose zones alternate from row to row."""
+
+    def forward(self, volume: Tensor, slice_mm: float) -> Tensor:
+        zone = torch.zeros_like(volume)
+        zone[..., ::2, :] = 20.0
+        return torch.cat([torch.full_like(volume, -50.0), zone, 20.0 - zone], dim=1)
 
 
 class Broken(nn.Module):
@@ -154,6 +163,26 @@ def test_false_finds_beyond_the_image_make_no_gland_very_large() -> None:
     prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
     assert len(segmenter.seen) == 1
     assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
+
+
+def test_what_alternates_from_pixel_to_pixel_leaves_no_trace_and_all_else_stays_in_place() -> None:
+    rows, columns = np.mgrid[:8, :12].astype(np.float32)
+    for alternating in (rows, columns, rows + columns):
+        comb = smoothed((1 - 2 * (alternating % 2))[None, None])
+        assert np.abs(comb[..., 1:-1, 1:-1]).max() < 1e-6
+    ramp = (3 * rows + columns)[None, None]
+    np.testing.assert_allclose(smoothed(ramp)[..., 1:-1, 1:-1], ramp[..., 1:-1, 1:-1], rtol=1e-6)
+    point = np.zeros((1, 1, 5, 5), np.float32)
+    point[..., 2, 2] = 16
+    line = np.array([0, 1, 2, 1, 0], np.float32)
+    np.testing.assert_allclose(smoothed(point)[0, 0], line[:, None] * line)
+    np.testing.assert_allclose(smoothed(np.full((3, 2, 4, 6), 1 / 3, np.float32)), 1 / 3, rtol=1e-6)
+
+
+def test_where_the_network_is_torn_row_by_row_neither_zone_is_the_likelier() -> None:
+    scene = made_scene((8, 120, 120), (3.0, 0.7, 0.7), (8, 16), (25, 60), (25, 60))
+    found = pipeline_of(Torn(), BrightIsGland()).segment(scene.array, scene.grid, closer_look(scene.grid, None))
+    np.testing.assert_allclose(found[1:, :, 1:-1], 0.5, atol=1e-5)
 
 
 def test_the_stages_are_told_in_order() -> None:
