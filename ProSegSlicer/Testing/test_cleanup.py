@@ -70,9 +70,10 @@ def test_a_channel_along_the_slice_axis_is_filled_too(prostate: np.ndarray) -> N
 
 def test_a_large_hole_takes_the_zone_the_probabilities_favour(prostate: np.ndarray) -> None:
     probabilities = one_hot(prostate)
-    hole = np.s_[:, 6:9, 18:28, 26:38]
-    probabilities[hole] = np.array([0.6, 0.3, 0.1])[:, None, None, None]
-    assert (clean_up(probabilities, SPACING_KJI)[hole[1:]] == PZ).all()
+    hole = np.s_[:, 6:9, 35:41, 24:40]
+    assert (prostate[hole[1:]] == PZ).all()
+    probabilities[hole] = np.array([0.6, 0.1, 0.3])[:, None, None, None]
+    assert (clean_up(probabilities, SPACING_KJI)[hole[1:]] == CG).all()
 
 
 def test_islands_join_the_zone_around_them(prostate: np.ndarray) -> None:
@@ -85,6 +86,22 @@ def test_islands_join_the_zone_around_them(prostate: np.ndarray) -> None:
 def test_a_nodule_large_enough_to_be_meant_stays(prostate: np.ndarray) -> None:
     prostate[6:8, 37:41, 29:36] = CG  # 0.168 mL
     np.testing.assert_array_equal(clean_up(one_hot(prostate), SPACING_KJI), prostate)
+
+
+def test_peripheral_zone_enclosed_in_its_slice_joins_the_central_gland(prostate: np.ndarray) -> None:
+    islands = prostate.copy()
+    islands[4:10, 20:28, 28:36] = PZ  # large enough to be meant, were it CG
+    islands[7, 28:40, 30:34] = PZ  # in this slice it reaches the rest of the PZ
+    joined = prostate.copy()
+    joined[7] = islands[7]
+    np.testing.assert_array_equal(clean_up(one_hot(islands), SPACING_KJI), joined)
+
+
+def test_the_only_peripheral_zone_stays_even_if_enclosed(prostate: np.ndarray) -> None:
+    inside_out = np.where(prostate > 0, 3 - prostate, 0).astype(np.uint8)
+    inside_out[:2] = inside_out[-2:] = 0
+    assert (inside_out == PZ).any()
+    assert (clean_up(one_hot(inside_out), SPACING_KJI) == PZ).any()
 
 
 def test_a_thin_strip_of_a_zone_that_steps_sideways_stays(prostate: np.ndarray) -> None:

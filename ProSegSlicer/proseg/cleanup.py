@@ -41,8 +41,8 @@ def clean_up(probabilities: np.ndarray, spacing_kji: tuple[float, float, float])
     """Labels of the largest piece of gland, with its holes filled and its islands gone.
 
     Holes are filled slice by slice, which includes those closed in 3D; a filled voxel takes the more probable zone.
-    Specks in the slices at either end are dropped. Of each zone, pieces below `ISLAND_ML` join the other zone, unless
-    the piece is all there is of that zone.
+    Specks in the slices at either end are dropped. PZ that CG encloses in a slice joins it. Of each zone, pieces below
+    `ISLAND_ML` join the other zone, unless the piece is all there is of that zone.
 
     Args:
         probabilities: (3, K, J, I), background, PZ and CG, summing to 1.
@@ -58,6 +58,7 @@ def clean_up(probabilities: np.ndarray, spacing_kji: tuple[float, float, float])
     box = _bounding_box(gland)
     inside = _without_end_specks(_fill_slices(pieces(gland[box]) == 1))
     cleaned = np.where(inside, _likelier_zone(probabilities[(slice(None), *box)]), np.uint8(BACKGROUND))
+    _join_enclosed(cleaned)
     _merge_islands(cleaned, ISLAND_ML * MM3_PER_ML / math.prod(spacing_kji))
     labels[box] = cleaned
     return labels
@@ -95,15 +96,17 @@ def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     return tuple(box)
 
 
-def _fill_slices(mask: np.ndarray) -> np.ndarray:
+def _fill_slices(mask: np.ndarray, diagonal: bool = False) -> np.ndarray:
     """Fill the holes of each slice; a cavity closed in 3D is closed in each of its slices, so it goes too.
+
+    What opens through the faces of pixels is no hole, with `diagonal` neither what opens through their corners.
 
     The slices are filled as one picture, one below the other with a frame of background around each, since calling the
     filter costs more than its work.
     """
     framed = np.pad(mask.astype(np.uint8), ((0, 0), (1, 1), (1, 1)))
     picture = sitk.GetImageFromArray(framed.reshape(-1, framed.shape[2]))
-    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(picture)).reshape(framed.shape)
+    filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(picture, diagonal)).reshape(framed.shape)
     return filled[:, 1:-1, 1:-1].astype(bool)
 
 
@@ -114,6 +117,16 @@ def _without_end_specks(mask: np.ndarray) -> np.ndarray:
     trimmed = np.zeros_like(mask)
     trimmed[large[0] : large[-1] + 1] = mask[large[0] : large[-1] + 1]
     return trimmed
+
+
+def _join_enclosed(labels: np.ndarray) -> None:
+    """Give PZ that CG encloses in its slice to CG, in place, unless that is all the PZ there is.
+
+    PZ reaches the capsule: in none of 52 development cases have experts drawn it otherwise.
+    """
+    enclosed = _fill_slices(labels == CG, diagonal=True) & (labels == PZ)
+    if enclosed.sum() < (labels == PZ).sum():
+        labels[enclosed] = CG
 
 
 def _merge_islands(labels: np.ndarray, least_voxels: float) -> None:
