@@ -143,8 +143,9 @@ def explanation(rows: list[MetricRow], files: int, bare: bool, learned: bool = F
     return (
         f"Made by `python -m training.evaluate`: {patients} patients that {which}, "
         f"{zonal} of them with expert zones, the others with the whole gland only. Judged are "
-        f"{judged}. Distances are between surfaces; `cases.csv` has a row a case, structure, third of the gland and "
-        "reader (1, 2, or 0 for the second reader's labels judged against the first's)."
+        f"{judged}. How the networks were trained is in the model card. Distances are between surfaces; `cases.csv` "
+        "has a row a case, structure, third of the gland and reader (1, 2, or 0 for the second "
+        "reader's labels judged against the first's)."
     )
 
 
@@ -200,7 +201,6 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--learned", action="store_true", help="judge cases learned from: how closely they are fitted")
     parser.add_argument("--out", type=Path, required=True, help="folder for cases.csv and summary.md")
-    parser.add_argument("--note", default="", help="what a reader of the summary must know of the weights")
     options = parser.parse_args()
     if options.data:
         from training.datasets import find_cases
@@ -223,7 +223,7 @@ def main() -> None:
     from training.report_tables import summarise, write_csv
 
     write_csv(rows, options.out / "cases.csv")
-    about = f"{explanation(rows, len(files), bool(options.arrays), options.learned)} {options.note}".strip()
+    about = explanation(rows, len(files), bool(options.arrays), options.learned)
     text = f"# Evaluation\n\n{about}\n\n{summarise(rows)}"
     if options.data:
         text += f"\n{show_worst(rows, judged, options.out)}"
