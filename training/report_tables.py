@@ -23,6 +23,8 @@ _COLUMNS = (  # heading, attribute, decimals
     ("Volume error (%)", "volume_error_percent", 1),
 )
 
+THIN_SHARE = 0.13  # of the gland, below which an outlined PZ is a thin rim
+
 
 def write_csv(rows: Iterable[MetricRow], path: Path) -> None:
     """Write the rows, one line each with a header; undefined values are empty. The file appears whole or not at all."""
@@ -34,7 +36,7 @@ def write_csv(rows: Iterable[MetricRow], path: Path) -> None:
 
 
 def summarise(rows: Sequence[MetricRow]) -> str:
-    """Describe the results in Markdown tables: in all, per source, per fold, per third, readers and the worst cases.
+    """Describe the results in Markdown tables: in all, by source, fold and third, thin PZ, readers, worst cases.
 
     All but the table of readers are about the first reader's labels.
 
@@ -63,6 +65,8 @@ def summarise(rows: Sequence[MetricRow]) -> str:
         _grouped(sorted(whole, key=lambda row: row.fold), ("Fold", "Structure"), lambda r: (str(r.fold), r.structure)),
         "## Per third of the gland",
         _grouped(thirds, ("Structure", "Third"), lambda row: (row.structure, row.region)),
+        "## Where the PZ is a thin rim",
+        _thin(whole),
         *(("## Against two readers", _readers(whole, read_twice)) if read_twice else ()),
         "## Worst case per structure (lowest Dice)",
         _worst(whole),
@@ -89,6 +93,15 @@ def _known(row: MetricRow, zonal: set[str]) -> str:
     if row.structure != "gland":
         return row.structure
     return "gland, cases with zones" if row.case in zonal else "gland, other cases"
+
+
+def _thin(whole: Sequence[MetricRow]) -> str:
+    """PZ apart for cases where it is outlined as a thin rim, and for the others."""
+    gland = {row.case: row.truth_ml for row in whole if row.structure == "gland"}
+    outlined = [row for row in whole if row.structure == "PZ" and row.truth_ml and row.case in gland]
+    outlined.sort(key=lambda row: row.truth_ml / gland[row.case])
+    names = f"below {THIN_SHARE:.0%} of the gland", f"{THIN_SHARE:.0%} or more"
+    return _grouped(outlined, ("PZ",), lambda row: (names[row.truth_ml >= THIN_SHARE * gland[row.case]],))
 
 
 def _readers(first: Sequence[MetricRow], second: Sequence[MetricRow]) -> str:

@@ -220,6 +220,14 @@ def test_the_gland_is_told_apart_by_whether_its_case_has_zones() -> None:
     assert lines[1].startswith("| gland, other cases | 1 | 0.700 |")
 
 
+def test_a_thin_peripheral_zone_is_told_apart() -> None:
+    glands = [replace(ROW, case=f"c{n}", structure="gland", dice=0.9, truth_ml=ml) for n, ml in ((1, 40.0), (2, 200.0))]
+    thin = summarise([*ROWS, *glands]).partition("## Where the PZ is a thin rim")[2].partition("##")[0]
+    lines = [line for line in thin.splitlines() if line.startswith("| ")][2:]
+    assert lines[0].startswith("| below 13% of the gland | 1 | 0.600 |")
+    assert lines[1].startswith("| 13% or more | 1 | 0.800 |")  # of the third the gland is unknown
+
+
 def test_a_volume_error_in_per_cent_of_next_to_nothing_is_undefined() -> None:
     truth, prediction = block((5, 15), (5, 15), (5, 15), label=2), block((5, 15), (5, 15), (5, 15), label=1)
     truth[5, 5, 5] = 1
