@@ -36,6 +36,7 @@ from training.folds import assign_folds
 from training.learning_curve import subset
 from training.losses import ZonalLoss
 from training.preprocess import Arrays, load
+from training.rims import rims_repeated
 from training.start import initialise, seed_after
 
 LOCATOR = NetworkConfig(widths=(16, 32, 48, 64), depths=(1, 1, 1, 1), strip=5)
@@ -187,6 +188,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
     parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
     parser.add_argument("--no-partial", action="store_true", help="learn nothing from gland-only cases")
+    parser.add_argument("--rims", type=int, default=1, help="show patients with a thin PZ so many times as often")
     parser.add_argument("--start-from", type=Path, help="weights file to go on from instead of random weights")
     parser.add_argument("--float32", action="store_true", help="no bfloat16: faster on some CPUs")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare crops")
@@ -201,8 +203,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.error("--progressive needs --budget-crops, to know how far the training is")
     if options.store and (options.progressive or options.harsh):
         parser.error("--progressive and --harsh are said when a store is made")
-    if options.task == "locate" and (options.progressive or options.harsh or options.store):
-        parser.error("--progressive, --harsh and --store are for --task segment")
+    if options.task == "locate" and (options.progressive or options.harsh or options.store or options.rims > 1):
+        parser.error("--progressive, --harsh, --store and --rims are for --task segment")
+    if options.rims < 1 or (options.store and options.rims > 1):
+        parser.error("--rims takes a whole number above 0, and no store")
     return options
 
 
@@ -252,7 +256,7 @@ def main() -> None:
         "held_out": [case.id for case in held_out],
     }
     (options.out / "run.json").write_text(json.dumps(run, indent=1))
-    trainer = Trainer(network, options, make_crops, learn)
+    trainer = Trainer(network, options, make_crops, rims_repeated(learn, options.rims))
     trainer.resume()
     print(f"{len(learn)} cases to learn from, {len(held_out)} held out; {trainer.device}", flush=True)
     trainer.run()

@@ -98,7 +98,7 @@ def test_a_gland_anywhere_is_found_and_drawn_in_place(scene: Scene) -> None:
     assert dice(whole > 0.5, scene.gland) > 0.93
     np.testing.assert_allclose(prediction.probabilities.sum(axis=0), 1, atol=1e-5)
     (view, view_mm), (box, box_mm) = locator.seen[0], segmenter.seen[0]
-    assert len(locator.seen) == len(segmenter.seen) == 1
+    assert (len(locator.seen), len(segmenter.seen)) == (1, 2)
     assert view_mm == box_mm == slice_axis(scene.grid[0]).spacing
     assert all(count % IN_PLANE_MULTIPLE == 0 for shape in (view, box) for count in shape[-2:])
 
@@ -115,6 +115,24 @@ def test_where_nothing_is_found_the_middle_of_the_image_is_searched() -> None:
     assert prediction.box[0] == slice(0, 20)
 
 
+class FavoursTheLeft(BrightIsGland):
+    """Sees gland only where it is bright in the first columns that it is shown."""
+
+    def forward(self, volume: Tensor, slice_mm: float) -> Tensor:
+        half = volume.shape[-1] // 2
+        return super().forward(torch.cat([volume[..., :half], torch.full_like(volume[..., half:], -1.0)], -1), slice_mm)
+
+
+def test_the_second_look_is_in_the_mirror_and_counts_as_much_as_the_first() -> None:
+    scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (50, 110), (50, 110))
+    prediction = pipeline_of(FavoursTheLeft(), BrightIsGland()).predict(scene.array, scene.grid)
+    k, j, i = np.nonzero(scene.gland[prediction.box])
+    line = 1 - prediction.probabilities[0, int(np.median(k)), int(np.median(j))]
+    # The first look finds the left half of the gland; the second, centred on that, all but the left half of that half.
+    by_first, by_both, by_second = (line[int(np.quantile(i, share))] for share in (0.1, 0.37, 0.8))
+    assert (by_first, by_both, by_second) == pytest.approx((0.5, 1.0, 0.5), abs=0.02)
+
+
 def test_a_speck_is_not_taken_for_the_gland() -> None:
     scene = made_scene((12, 90, 90), (3.0, 1.0, 1.0), (12, 24), (20, 70), (40, 48))  # 6.9 mL
     for rows, seen in ((slice(None), True), (slice(11, 12), False)):  # a row is 4 mm: 0.6 mL
@@ -127,7 +145,7 @@ def test_a_gland_that_reaches_out_of_view_is_looked_at_again() -> None:
     front = BrightIsGland(rows=slice(0, 16))  # all that the overview shows of the gland: 16 rows of 4 mm
     segmenter = BrightIsGland()
     prediction = pipeline_of(segmenter, front).predict(scene.array, scene.grid)
-    assert len(segmenter.seen) == 2
+    assert len(segmenter.seen) == 3  # what it sees, wider, and what is found then in the mirror
     gland = 1 - prediction.probabilities[0] > 0.5
     assert dice(gland, scene.gland[prediction.box]) > 0.93
     assert gland.sum() == pytest.approx(scene.gland.sum(), rel=0.1)
@@ -137,7 +155,9 @@ def test_a_very_large_gland_is_looked_at_again_on_larger_pixels() -> None:
     scene = made_scene((20, 130, 130), (3.0, 1.0, 1.0), (3, 57), (30, 100), (30, 100))
     segmenter = BrightIsGland()
     prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
-    assert segmenter.seen[1][0][-1] < segmenter.seen[0][0][-1]
+    usual, larger, closer = (shape[-1] for (shape, _) in segmenter.seen)
+    assert larger < usual
+    assert larger <= closer < usual
     assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
 
 
@@ -147,7 +167,7 @@ def test_false_finds_beside_it_make_no_gland_very_large() -> None:
     other = made_scene((20, 150, 150), (3.0, 1.0, 1.0), (9, 51), (30, 75), (85, 127))
     segmenter = BrightIsGland()
     pipeline_of(segmenter, BrightIsGland()).predict(np.maximum(scene.array, other.array), scene.grid)
-    assert len(segmenter.seen) == 1
+    assert len(segmenter.seen) == 2
 
 
 class NothingIsGland(BrightIsGland):
@@ -161,7 +181,7 @@ def test_false_finds_beyond_the_image_make_no_gland_very_large() -> None:
     scene = SCENES["a field smaller than the box"]
     segmenter = NothingIsGland()
     prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
-    assert len(segmenter.seen) == 1
+    assert len(segmenter.seen) == 2
     assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
 
 

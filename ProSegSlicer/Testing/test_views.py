@@ -9,7 +9,7 @@ from Testing.made_grids import made_grid
 from proseg.grids import Axis, Grid
 from proseg.network import IN_PLANE_MULTIPLE
 from proseg.preprocessing import LOCATOR_PIXEL_MM, PIXEL_MM, SLICE_MM, slice_axis
-from proseg.views import CONTEXT_MM, LEAST_PIXELS, back, closer_look, covering, cut_off, extents, main_piece
+from proseg.views import CLOSE_MM, CONTEXT_MM, LEAST_PIXELS, back, closer_look, covering, cut_off, extents, main_piece
 
 
 def reach(axis: Axis) -> tuple[float, float]:
@@ -76,21 +76,24 @@ GLANDS = {
 
 @pytest.mark.parametrize("gland", GLANDS.values(), ids=GLANDS)
 @pytest.mark.parametrize(("count", "slice_mm"), [(22, 3.0), (17, 4.0), (80, 0.8)])
-def test_a_closer_look_takes_in_the_gland_and_what_surrounds_it(gland: Grid, count: int, slice_mm: float) -> None:
+@pytest.mark.parametrize(("pixel", "context"), [(PIXEL_MM, CONTEXT_MM), (0.6, CLOSE_MM)])
+def test_a_closer_look_takes_in_the_gland_and_what_surrounds_it(
+    gland: Grid, count: int, slice_mm: float, pixel: float, context: float
+) -> None:
     grid = made_grid((count, 320, 300), (slice_mm, 0.6, 0.65))
-    k, *in_plane = closer_look(grid, gland)
+    k, *in_plane = closer_look(grid, gland, pixel, context)
     for seen, wanted in zip(in_plane, gland[1:], strict=True):
-        assert seen.spacing == PIXEL_MM
+        assert seen.spacing == pixel
         assert seen.count % IN_PLANE_MULTIPLE == 0
         assert seen.count >= LEAST_PIXELS
         assert seen.centre == pytest.approx(wanted.centre)
-        assert seen.extent >= wanted.extent + 2 * CONTEXT_MM - 1e-9
-        assert seen.count == LEAST_PIXELS or seen.extent - 16 * PIXEL_MM < wanted.extent + 2 * CONTEXT_MM
+        assert seen.extent >= wanted.extent + 2 * context - 1e-9
+        assert seen.count == LEAST_PIXELS or seen.extent - 16 * pixel < wanted.extent + 2 * context
     slices = slice_axis(grid[0]).positions
     taken = k.positions
     assert np.abs(slices[:, None] - taken).min(axis=0).max() < 1e-9  # slices of the volume, none between them
     low, high = reach(gland[0])
-    near = slices[(slices >= low - CONTEXT_MM) & (slices <= high + CONTEXT_MM)]
+    near = slices[(slices >= low - context) & (slices <= high + context)]
     np.testing.assert_allclose(taken, near)
 
 

@@ -37,7 +37,7 @@ class Calibration:
     zones: float = 1.0
     slices: tuple[float, float] = _AS_IT_IS
     beyond: tuple[float, float] = _AS_IT_IS
-    least: float = 0.815
+    least: float = 0.8
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -1,8 +1,9 @@
 """From an array in the canonical frame to zone probabilities: look from afar, then closely.
 
 Arrays and torch only. The locator sees the whole image at 4 mm pixels and says where the gland is; the segmenter sees
-a box around it at 0.7 mm pixels, and a very large gland once more at larger ones. So the gland may lie anywhere in a
-field of view of any size, and the time it takes depends on the gland and not on the field of view.
+a box around it at 0.7 mm pixels, a very large gland once more at larger ones, and then what it has found in the mirror,
+at finer ones: the mean of both looks errs less than either. So the gland may lie anywhere in a field of view of any
+size, and the time it takes depends on the gland and not on the field of view.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from proseg.devices import Device, cpu_after
 from proseg.grids import Grid, inside, resample
 from proseg.labels import BACKGROUND
 from proseg.network import ProSeg
-from proseg.preprocessing import LARGE_GLAND_ML, LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
-from proseg.views import back, closer_look, covering, cut_off, extents, main_piece, trimmed, volume_ml
+from proseg.preprocessing import FINER, LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
+from proseg.views import CLOSE_MM, back, closer_look, covering, cut_off, extents, main_piece, trimmed, volume_ml
 from proseg.weights import Model
 
 Progress = Callable[[str, float], None]
@@ -73,13 +74,16 @@ class Pipeline:
         progress("Segmenting", 0.3)
         probabilities, box = self.look(array, grid, gland)
         # False finds elsewhere, or where the box sticks out of the image, make no gland large.
-        found = (1 - probabilities[BACKGROUND]) * inside(grid, box)
-        if volume_ml(found, box) > LARGE_GLAND_ML:
-            found = main_piece(found)
-        pixel = pixel_mm(volume_ml(found, box))
-        if pixel > PIXEL_MM:
-            probabilities, box = self.look(array, grid, extents(found, box), pixel)
-        progress("Back to the image's grid", 0.7)
+        found = main_piece((1 - probabilities[BACKGROUND]) * inside(grid, box))
+        if found.any():
+            place, pixel = extents(found, box), pixel_mm(volume_ml(found, box))
+            if pixel > PIXEL_MM:
+                probabilities, box = self.look(array, grid, place, pixel)
+            progress("Looking again, closer", 0.5)
+            closer = closer_look(grid, place, pixel * FINER, CLOSE_MM)
+            again = self.segment(array, grid, closer, mirrored=True)
+            probabilities, box = mean_of_looks(resample(probabilities[1:], box, closer), again[1:]), closer
+        progress("Back to the image's grid", 0.75)
         return Prediction(*back(*trimmed(probabilities, box), grid), gland is not None)
 
     def locate(self, array: np.ndarray, grid: Grid) -> Grid | None:
@@ -99,20 +103,26 @@ class Pipeline:
             probabilities = self.segment(array, grid, box)
         return probabilities, box
 
-    def segment(self, array: np.ndarray, grid: Grid, box: Grid) -> np.ndarray:
-        """Probabilities (3, k, j, i) on the grid ``box``."""
-        return smoothed(self.run("segmenter", array, grid, box))
+    def segment(self, array: np.ndarray, grid: Grid, box: Grid, mirrored: bool = False) -> np.ndarray:
+        """Probabilities (3, k, j, i) on the grid ``box``, of the patient or of the patient's mirror image."""
+        return smoothed(self.run("segmenter", array, grid, box, mirrored))
 
-    def run(self, name: str, array: np.ndarray, grid: Grid, view: Grid) -> np.ndarray:
-        """Probabilities (3, k, j, i) that ``segmenter`` or ``locator`` gives on the grid ``view`` of the image."""
+    def run(self, name: str, array: np.ndarray, grid: Grid, view: Grid, mirrored: bool = False) -> np.ndarray:
+        """Probabilities (3, k, j, i) that ``segmenter`` or ``locator`` gives on the grid ``view`` of the image.
+
+        ``mirrored``: it is shown left and right exchanged, and what it gives is put back in place.
+        """
         pixels = normalise(resample(array, grid, view), inside(grid, view))
+        if mirrored:
+            pixels = left_right(pixels)
         try:
-            return self._forward(getattr(self, name), pixels, view[0].spacing)
+            probabilities = self._forward(getattr(self, name), pixels, view[0].spacing)
         except RuntimeError as error:
             if self.device.name == "cpu":
                 raise
             self.use(cpu_after(error))
-            return self._forward(getattr(self, name), pixels, view[0].spacing)
+            probabilities = self._forward(getattr(self, name), pixels, view[0].spacing)
+        return left_right(probabilities) if mirrored else probabilities
 
     def _forward(self, network: ProSeg, pixels: np.ndarray, slice_mm: float) -> np.ndarray:
         volume = torch.from_numpy(pixels)[None, None].to(self.device.name)
@@ -121,6 +131,17 @@ class Pipeline:
         precision = nullcontext() if whole else torch.autocast(self.device.name, self.device.dtype)
         with torch.inference_mode(), precision:
             return network(volume, slice_mm).softmax(dim=1)[0].cpu().numpy()
+
+
+def left_right(array: np.ndarray) -> np.ndarray:
+    """An LPS-oriented array (..., i) with left and right exchanged."""
+    return np.ascontiguousarray(array[..., ::-1])
+
+
+def mean_of_looks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Probabilities (3, k, j, i), the mean of two looks' probabilities of the zones (2, k, j, i)."""
+    zones = (first + second) / 2
+    return np.concatenate([1 - zones.sum(axis=0, keepdims=True), zones])
 
 
 def smoothed(probabilities: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from proseg.network import IN_PLANE_MULTIPLE
 from proseg.preprocessing import PIXEL_MM, slice_axis
 
 CONTEXT_MM = 25.0  # seen on every side of the gland
+CLOSE_MM = 15.0  # the same where the segmenter itself has found it
 LEAST_PIXELS = 144  # side of the smallest in-plane box: 101 mm
 NEGLIGIBLE = 0.01  # a gland less probable than this is not worth the way back to the image's grid
 
@@ -88,14 +89,21 @@ def back(probabilities: np.ndarray, box: Grid, grid: Grid) -> tuple[np.ndarray, 
     return np.concatenate([1 - zones.sum(axis=0, keepdims=True), zones]), tuple(where)
 
 
-def closer_look(grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM) -> Grid:
-    """The segmenter's grid: around the gland, or over the middle of the image if it was not found; pixels in mm."""
+def closer_look(grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM, context: float = CONTEXT_MM) -> Grid:
+    """The segmenter's grid: around the gland, or over the middle of the image if it was not found.
+
+    Args:
+        grid: the image's.
+        gland: where it lies along each axis, if that is known.
+        pixel: in-plane size of a pixel, mm.
+        context: how much is seen around the gland, mm.
+    """
     slices = slice_axis(grid[0])
     if gland is None:
         return (slices, *(Axis.around(axis.centre, LEAST_PIXELS, pixel) for axis in grid[1:]))
-    near = np.flatnonzero(np.abs(slices.positions - gland[0].centre) <= gland[0].extent / 2 + CONTEXT_MM)
+    near = np.flatnonzero(np.abs(slices.positions - gland[0].centre) <= gland[0].extent / 2 + context)
     k = Axis(len(near), slices.spacing, slices.start + slices.spacing * float(near[0]))
-    wanted = [math.ceil((axis.extent + 2 * CONTEXT_MM) / pixel / IN_PLANE_MULTIPLE) for axis in gland[1:]]
+    wanted = [math.ceil((axis.extent + 2 * context) / pixel / IN_PLANE_MULTIPLE) for axis in gland[1:]]
     j, i = (
         Axis.around(axis.centre, max(LEAST_PIXELS, count * IN_PLANE_MULTIPLE), pixel)
         for axis, count in zip(gland[1:], wanted, strict=True)

@@ -311,11 +311,12 @@ def test_options_reach_the_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["--out", "x", "--without", "everything"], ["--out", "x", "--norm", "layer"]]
+    "arguments",
+    [[], ["--without", "everything"], ["--norm", "layer"], ["--rims", "0"], ["--rims", "5", "--store", "s"]],
 )
 def test_a_wrong_command_line_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse(arguments)
+        parse(["--out", "x", *arguments] if arguments else [])
     assert "usage" in capsys.readouterr().err
 
 
@@ -385,7 +386,7 @@ def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest
     assert parse(["--out", "run", "--progressive", "--budget-crops", "10"]).progressive
 
 
-@pytest.mark.parametrize("option", [("--harsh",), ("--progressive", "--budget-crops", "10")])
+@pytest.mark.parametrize("option", [("--harsh",), ("--progressive", "--budget-crops", "10"), ("--rims", "5")])
 def test_what_the_locator_cannot_do_is_refused(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--out", "run", "--task", "locate", *option])
