@@ -17,7 +17,7 @@ from proseg.preprocessing import PIXEL_MM, slice_axis
 
 CONTEXT_MM = 25.0  # seen on every side of the gland
 CLOSE_MM = 15.0  # the same where the segmenter itself has found it
-LEAST_PIXELS = 144  # side of the smallest in-plane box: 101 mm
+LEAST_PIXELS = 144  # side of the smallest in-plane box: 101 mm at 0.7 mm
 NEGLIGIBLE = 0.01  # a gland less probable than this is not worth the way back to the image's grid
 
 
