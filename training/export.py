@@ -58,6 +58,12 @@ def soup(networks: Sequence[ProSeg]) -> ProSeg:
     return mean.eval()
 
 
+def averaged(sources: Sequence[Path]) -> tuple[ProSeg, list[str]]:
+    """The soup of the segmenters of runs or weights files, and the ids of the cases that any of them learned from."""
+    networks, learned = zip(*(network_of(source, "segmenter") for source in sources), strict=True)
+    return soup(networks), sorted(set().union(*learned))
+
+
 def main() -> None:
     """Write the weights file and the JSON with its checksum."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,13 +71,15 @@ def main() -> None:
         "--segmenter", type=Path, nargs="+", required=True, help="run folders of --task segment, or weights files"
     )
     parser.add_argument("--locator", type=Path, required=True, help="run folder of --task locate, or a weights file")
+    parser.add_argument("--rims", type=Path, nargs="+", default=[], help="the same as --segmenter, for thin PZs")
     parser.add_argument("--out", type=Path, default=MODEL_FOLDERS[0] / SHIPPED)
     parser.add_argument("--version", default=SHIPPED.removeprefix("proseg-").removesuffix(".pt"))
     options = parser.parse_args()
-    segmenters, known = zip(*(network_of(source, "segmenter") for source in options.segmenter), strict=True)
+    segmenter, known = averaged(options.segmenter)
+    rims, shown = averaged(options.rims) if options.rims else (None, [])
     locator, seen = network_of(options.locator, "locator")
-    learned = sorted(set(seen).union(*known))
-    digest = save_model(options.out, soup(segmenters), locator, "ProSeg", options.version, learned)
+    learned = sorted({*seen, *known, *shown})
+    digest = save_model(options.out, segmenter, locator, "ProSeg", options.version, learned, rims)
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.2f} MiB, SHA-256 {digest}")
 
 

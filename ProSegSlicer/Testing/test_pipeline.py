@@ -161,6 +161,42 @@ def test_a_very_large_gland_is_looked_at_again_on_larger_pixels() -> None:
     assert dice(1 - prediction.probabilities[0] > 0.5, scene.gland[prediction.box]) > 0.93
 
 
+class ThinPZ(BrightIsGland):
+    """Calls this share of the gland's rows PZ, the rest CG."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, volume: Tensor, slice_mm: float) -> Tensor:
+        background, gland, _ = super().forward(volume, slice_mm).unbind(dim=1)
+        rows = (gland > 0).any(dim=0).any(dim=0).any(dim=-1).nonzero()[:, 0]
+        first = rows[0] + round(self.share * len(rows)) if len(rows) else 0
+        pz = gland.clone()
+        pz[..., first:, :] = -50.0
+        cg = gland.clone()
+        cg[..., :first, :] = -50.0
+        return torch.stack([background, pz, cg], dim=1)
+
+
+@pytest.mark.parametrize(("share", "by_rims"), [(0.1, True), (0.2, True), (0.3, False), (0.6, False)])
+def test_where_the_pz_is_a_thin_rim_the_network_for_it_looks_both_times(share: float, by_rims: bool) -> None:
+    scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (55, 105), (55, 105))
+    segmenter, rims = ThinPZ(share), ThinPZ(0.5)
+    model = Model(segmenter, BrightIsGland(), "Stand-in", "0", "00", rims=rims)
+    prediction = Pipeline(model, CPU).predict(scene.array, scene.grid)
+    assert (len(segmenter.seen), len(rims.seen)) == ((1, 2) if by_rims else (2, 0))
+    zones = prediction.probabilities.argmax(axis=0)
+    assert (zones == 1).sum() / (zones > 0).sum() == pytest.approx(0.5 if by_rims else share, abs=0.03)
+
+
+def test_without_a_network_for_thin_pzs_the_segmenter_looks() -> None:
+    scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (55, 105), (55, 105))
+    segmenter = ThinPZ(0.1)
+    pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
+    assert len(segmenter.seen) == 2
+
+
 def test_false_finds_beside_it_make_no_gland_very_large() -> None:
     """Two blocks of 95 and 89 mL, apart: together they would be very large."""
     scene = made_scene((20, 150, 150), (3.0, 1.0, 1.0), (9, 51), (30, 75), (30, 75))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import pickle
@@ -82,6 +83,29 @@ def test_what_was_saved_is_loaded(path: Path, networks: tuple[ProSeg, ProSeg]) -
         volume = torch.randn(1, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             torch.testing.assert_close(loaded(volume), saved(volume), atol=0.05, rtol=0.05)
+
+
+def test_a_network_for_thin_pzs_is_kept_as_changes_to_the_segmenter(
+    tmp_path: Path, networks: tuple[ProSeg, ProSeg]
+) -> None:
+    rims = copy.deepcopy(networks[0])
+    with torch.no_grad():
+        for value in rims.parameters():
+            value += 0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1))
+    save_model(tmp_path / "with.pt", *networks, name="With", version="1", learned=[], rims=rims)
+    save_model(tmp_path / "without.pt", *networks, name="Without", version="1", learned=[])
+    model = load_model(tmp_path / "with.pt")
+    assert model.rims is not None
+    assert load_model(tmp_path / "without.pt").rims is None
+    assert not model.rims.training
+    for key, value in model.rims.state_dict().items():
+        torch.testing.assert_close(value, rims.state_dict()[key], atol=2e-3, rtol=0)
+    for key, value in model.segmenter.state_dict().items():
+        torch.testing.assert_close(value, networks[0].state_dict()[key], atol=1e-3, rtol=1e-3)
+    content = content_of(tmp_path / "with.pt")
+    content["rims"].popitem()
+    torch.save(content, tmp_path / "less.pt")
+    refusal(tmp_path / "less.pt", "does not fit")
 
 
 def test_loading_is_repeatable(path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Arrays and torch only. The locator sees the whole image at 4 mm pixels and says where the gland is; the segmenter sees
 a box around it at 0.7 mm pixels, a very large gland once more at larger ones, and then what it has found in the mirror,
-at finer ones: the mean of both looks errs less than either. So the gland may lie anywhere in a field of view of any
-size, and the time it takes depends on the gland and not on the field of view.
+at finer ones: the mean of both looks errs less than either. Where it finds a thin peripheral zone, a segmenter that has
+learned most from such patients looks instead, both times. So the gland may lie anywhere in a field of view of any size,
+and the time it takes depends on the gland and not on the field of view.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from torch.nn import functional
 
 from proseg.devices import Device, cpu_after
 from proseg.grids import Grid, inside, resample
-from proseg.labels import BACKGROUND
+from proseg.labels import BACKGROUND, CG, PZ
 from proseg.network import ProSeg
-from proseg.preprocessing import FINER, LOCATOR_PIXEL_MM, PIXEL_MM, normalise, pixel_mm, slice_axis
+from proseg.preprocessing import FINER, LOCATOR_PIXEL_MM, PIXEL_MM, THIN_PZ_SHARE, normalise, pixel_mm, slice_axis
 from proseg.views import CLOSE_MM, back, closer_look, covering, cut_off, extents, main_piece, trimmed, volume_ml
 from proseg.weights import Model
 
@@ -47,7 +48,7 @@ class Prediction:
 
 
 class Pipeline:
-    """Both networks on a device."""
+    """The networks of a model on a device."""
 
     def __init__(self, model: Model, device: Device) -> None:
         self.model = model
@@ -56,9 +57,9 @@ class Pipeline:
     def use(self, device: Device) -> None:
         """Compute on this device from now on; the model itself stays on the CPU, out of reach of a failing GPU."""
         self.device = device
-        self.segmenter, self.locator = (
-            network if device.name == "cpu" else deepcopy(network).to(device.name)
-            for network in (self.model.segmenter, self.model.locator)
+        self.segmenter, self.locator, self.rims = (
+            network if device.name == "cpu" or network is None else deepcopy(network).to(device.name)
+            for network in (self.model.segmenter, self.model.locator, self.model.rims)
         )
 
     def predict(self, array: np.ndarray, grid: Grid, progress: Progress = lambda stage, done: None) -> Prediction:
@@ -77,11 +78,13 @@ class Pipeline:
         found = main_piece((1 - probabilities[BACKGROUND]) * inside(grid, box))
         if found.any():
             place, pixel = extents(found, box), pixel_mm(volume_ml(found, box))
-            if pixel > PIXEL_MM:
-                probabilities, box = self.look(array, grid, place, pixel)
+            thin = self.rims is not None and pz_share(probabilities, found) < THIN_PZ_SHARE
+            by = "rims" if thin else "segmenter"
+            if thin or pixel > PIXEL_MM:
+                probabilities, box = self.look(array, grid, place, pixel, by)
             progress("Looking again, closer", 0.5)
             closer = closer_look(grid, place, pixel * FINER, CLOSE_MM)
-            again = self.segment(array, grid, closer, mirrored=True)
+            again = self.segment(array, grid, closer, by, mirrored=True)
             probabilities, box = mean_of_looks(resample(probabilities[1:], box, closer), again[1:]), closer
         progress("Back to the image's grid", 0.75)
         return Prediction(*back(*trimmed(probabilities, box), grid), gland is not None)
@@ -93,22 +96,27 @@ class Pipeline:
         return extents(gland, view) if volume_ml(gland, view) >= LEAST_LOCATED_ML else None
 
     def look(
-        self, array: np.ndarray, grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM
+        self, array: np.ndarray, grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM, by: str = "segmenter"
     ) -> tuple[np.ndarray, Grid]:
         """Probabilities around the gland and the grid they lie on, wide enough for it."""
         box = closer_look(grid, gland, pixel)
-        probabilities = self.segment(array, grid, box)
+        probabilities = self.segment(array, grid, box, by)
         if cut_off(probabilities[BACKGROUND], grid, box):  # too little was in view: look again, wider
             box = closer_look(grid, extents(1 - probabilities[BACKGROUND], box), pixel)
-            probabilities = self.segment(array, grid, box)
+            probabilities = self.segment(array, grid, box, by)
         return probabilities, box
 
-    def segment(self, array: np.ndarray, grid: Grid, box: Grid, mirrored: bool = False) -> np.ndarray:
-        """Probabilities (3, k, j, i) on the grid ``box``, of the patient or of the patient's mirror image."""
-        return smoothed(self.run("segmenter", array, grid, box, mirrored))
+    def segment(
+        self, array: np.ndarray, grid: Grid, box: Grid, by: str = "segmenter", mirrored: bool = False
+    ) -> np.ndarray:
+        """Probabilities (3, k, j, i) on the grid ``box``, of the patient or of the patient's mirror image.
+
+        ``by``: the network that looks, ``segmenter`` or ``rims``.
+        """
+        return smoothed(self.run(by, array, grid, box, mirrored))
 
     def run(self, name: str, array: np.ndarray, grid: Grid, view: Grid, mirrored: bool = False) -> np.ndarray:
-        """Probabilities (3, k, j, i) that ``segmenter`` or ``locator`` gives on the grid ``view`` of the image.
+        """Probabilities (3, k, j, i) that ``segmenter``, ``rims`` or ``locator`` gives on the grid ``view``.
 
         ``mirrored``: it is shown left and right exchanged, and what it gives is put back in place.
         """
@@ -131,6 +139,12 @@ class Pipeline:
         precision = nullcontext() if whole else torch.autocast(self.device.name, self.device.dtype)
         with torch.inference_mode(), precision:
             return network(volume, slice_mm).softmax(dim=1)[0].cpu().numpy()
+
+
+def pz_share(probabilities: np.ndarray, gland: np.ndarray) -> float:
+    """How much of a gland is PZ: of the samples where ``gland`` (k, j, i) is above one half."""
+    inside_gland = gland > 0.5
+    return float(np.mean(probabilities[PZ][inside_gland] > probabilities[CG][inside_gland]))
 
 
 def left_right(array: np.ndarray) -> np.ndarray:

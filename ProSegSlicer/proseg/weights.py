@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from proseg.calibration import Calibration
+from proseg.changes import changed, changes
 from proseg.errors import WeightsError
 from proseg.network import NetworkConfig, ProSeg
 
@@ -37,6 +38,7 @@ class Model:
         name, version: of the weights.
         sha256: of the weights file, hexadecimal.
         calibration: what their probabilities are worth, from the JSON beside the file.
+        rims: the network that draws the zones where the PZ is a thin rim, 0.7 mm pixels; None: ``segmenter`` does.
     """
 
     segmenter: ProSeg
@@ -45,6 +47,7 @@ class Model:
     version: str
     sha256: str
     calibration: Calibration = field(default_factory=Calibration)
+    rims: ProSeg | None = None
 
 
 def shipped_weights() -> Path:
@@ -91,13 +94,25 @@ def load_model(path: Path | None = None) -> Model:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise WeightsError(f"{path} holds no ProSeg weights of this version ({FORMAT}).", _OTHER)
     try:
+        segmenter = content["segmenter"]
         networks = {part: _network(content[part]) for part in ("segmenter", "locator")}
+        if "rims" in content:
+            state = changed(segmenter["state"], content["rims"])
+            networks["rims"] = _network({"config": segmenter["config"], "state": state})
         return Model(**networks, name=content["name"], version=content["version"], sha256=digest, calibration=worth)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
         raise WeightsError(f"{path} does not fit the networks of this version.", _OTHER) from None
 
 
-def save_model(path: Path, segmenter: ProSeg, locator: ProSeg, name: str, version: str, learned: Sequence[str]) -> str:
+def save_model(
+    path: Path,
+    segmenter: ProSeg,
+    locator: ProSeg,
+    name: str,
+    version: str,
+    learned: Sequence[str],
+    rims: ProSeg | None = None,
+) -> str:
     """Write a weights file, half precision, and the JSON beside it.
 
     Args:
@@ -107,6 +122,7 @@ def save_model(path: Path, segmenter: ProSeg, locator: ProSeg, name: str, versio
         name: the model's.
         version: the weights'.
         learned: ids of the cases learned from, so that no evaluation counts them.
+        rims: the network for thin PZs, trained from ``segmenter``; stored as 8-bit changes to it.
 
     Returns:
         The SHA-256 of the weights file.
@@ -118,6 +134,8 @@ def save_model(path: Path, segmenter: ProSeg, locator: ProSeg, name: str, versio
         "segmenter": _plain(segmenter),
         "locator": _plain(locator),
     }
+    if rims is not None:
+        content["rims"] = changes(rims.state_dict(), content["segmenter"]["state"])
     temporary = path.with_suffix(".tmp")
     torch.save(content, temporary)
     digest = hashlib.sha256(temporary.read_bytes()).hexdigest()

@@ -27,7 +27,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "measure, flag": ("proseg.inference:slice_confidence", "proseg.inference:assess", "proseg.inference:measure"),
 }
-NETWORKS = ("locator", "segmenter")
+NETWORKS = ("locator", "segmenter", "rims")
 OTHER = "other"
 NAMES = (
     *("check, orient", "resample", "normalise", *NETWORKS, "lay the box", "resample back", "clean-up"),
