@@ -143,6 +143,21 @@ def test_a_peripheral_zone_that_takes_nearly_all_is_flagged_with_its_share(prost
     assert "94% of the gland" in flags_of(prostate)["implausible_volume"].sentence
 
 
+@pytest.mark.parametrize(("share", "thin"), [(0.05, True), (0.19, True), (0.21, False), (0.6, False)])
+def test_a_thin_rim_of_peripheral_zone_is_flagged_with_its_share(
+    prostate: np.ndarray, share: float, thin: bool
+) -> None:
+    gland = np.argwhere(prostate > 0)
+    back = gland[np.argsort(gland[:, 1])][-round(share * len(gland)) :]
+    rim = np.where(prostate > 0, CG, 0).astype(np.uint8)
+    rim[tuple(back.T)] = PZ
+    flags = flags_of(rim)
+    assert ("thin_pz" in flags) == thin
+    if thin:
+        assert f"a thin rim, {share:.0%} of the gland" in flags["thin_pz"].sentence
+        assert flags["thin_pz"].severity is Severity.WARNING
+
+
 def test_a_prostate_the_wrong_way_round_is_critical(prostate: np.ndarray) -> None:
     flag = flags_of(prostate[:, ::-1])["pz_not_behind_cg"]
     assert flag.severity is Severity.CRITICAL
@@ -239,7 +254,7 @@ def test_gland_the_labels_lack_lowers_the_confidence(prostate: np.ndarray) -> No
 
 
 def test_expert_labels_raise_only_the_flags_they_deserve(shared_data: Path) -> None:
-    """Of all expert labels only glands that reach the last slice are flagged, and two as cut off: they are."""
+    """Thin PZs, of which experts draw a few too, and glands that reach the last slice; two are cut off: they are."""
     cases = sorted((shared_data / "zonal").glob("*/zones.nii.gz"))
     assert len(cases) > 40
     serious = {}
@@ -249,7 +264,10 @@ def test_expert_labels_raise_only_the_flags_they_deserve(shared_data: Path) -> N
         box: Box = tuple(slice(0, n) for n in labels.shape)  # type: ignore[assignment]
         where = {"spacing_kji": image.GetSpacing()[::-1], "box": box, "image_shape": labels.shape}
         flags = flags_of(labels, confidence=slice_confidence(one_hot(labels), labels), **where)
-        assert set(flags) <= {"touches_border"}, path.parent.name
+        thin = (labels == PZ).sum() < 0.2 * (labels > 0).sum()
+        assert set(flags) <= {"touches_border", *(["thin_pz"] if thin else [])}, path.parent.name
+        assert ("thin_pz" in flags) == thin
+        flags.pop("thin_pz", None)
         if any(flag.severity is not Severity.INFO for flag in flags.values()):
             serious[path.parent.name] = flags
     assert set(serious) == {"promise12_test_case03_msd24", "promise12_train_case23_msd16"}

@@ -26,6 +26,9 @@ ToInputSlices = Callable[[Iterable[int]], tuple[int, ...]]
 GLAND_ML = (10.0, 400.0)
 LEAST_ZONE_ML = 1.0
 PZ_SHARE = (0.02, 0.85)
+# Of 52 patients that the networks had not seen, ten were given less PZ than this: a mean PZ Dice of 0.63 in these, of
+# 0.79 in the others.
+RIM_SHARE = 0.2
 # Expert glands have no stray bits above 0.002 mL; what a network adds at the levator or the seminal vesicles is specks
 # below this, what a bad slice tears off the gland is more.
 PIECE_ML = 0.5
@@ -213,10 +216,16 @@ def _volume_flags(labels: np.ndarray, voxel_ml: float) -> Iterator[QualityFlag]:
     for name, volume in (("peripheral zone", pz_ml), ("central gland", cg_ml)):
         if volume < LEAST_ZONE_ML:
             sentences.append(f"The {name} is implausibly small: {volume:.1f} mL.")
-    if min(pz_ml, cg_ml) >= LEAST_ZONE_ML and not PZ_SHARE[0] <= pz_ml / gland_ml <= PZ_SHARE[1]:
-        sentences.append(f"The peripheral zone is an implausible {pz_ml / gland_ml:.0%} of the gland.")
+    share = pz_ml / gland_ml
+    if min(pz_ml, cg_ml) >= LEAST_ZONE_ML and not PZ_SHARE[0] <= share <= PZ_SHARE[1]:
+        sentences.append(f"The peripheral zone is an implausible {share:.0%} of the gland.")
     for sentence in sentences:
         yield QualityFlag("implausible_volume", Severity.WARNING, sentence)
+    if PZ_SHARE[0] <= share < RIM_SHARE and pz_ml >= LEAST_ZONE_ML:
+        sentence = (
+            f"The peripheral zone is a thin rim, {share:.0%} of the gland: check where it meets the central gland."
+        )
+        yield QualityFlag("thin_pz", Severity.WARNING, sentence)
 
 
 def _orientation_flags(labels: np.ndarray, spacing_j: float) -> Iterator[QualityFlag]:

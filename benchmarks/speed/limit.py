@@ -52,7 +52,7 @@ def look(path: str, repeats: int) -> dict[str, Any]:
             segmenter.segment(image)
             laps.append(stages.lap(time.perf_counter() - began))
     networks = {}
-    for network in NETWORKS:
+    for network in (network for network in NETWORKS if stages.shapes[network]):
         passes = stages.shapes[network]
         gflop = sum(operations(getattr(segmenter.model, network), *passed) for passed in passes) / 1e9
         took = statistics.median(lap[network] for lap in laps[1:])
@@ -130,7 +130,7 @@ def profile(work: Callable[[], Any]) -> list[dict[str, Any]]:
 
 
 def reached(found: dict[str, Any], dtype: str | None = None) -> float:
-    """How much of an arithmetic's peak both networks together reach, by default of the one that ships."""
+    """How much of an arithmetic's peak the networks together reach, by default of the one that ships."""
     networks = found["networks"].values()
     rate = sum(network["gflop"] for network in networks) / sum(network["seconds"] for network in networks)
     return rate / peak(found, dtype)
@@ -159,7 +159,7 @@ def describe(found: dict[str, Any]) -> str:
         ([f"`{entry['name']}`", percent(entry["share"]), str(entry["calls"])] for entry in found["profile"]),
     )
     return (
-        f"{name(USUAL)} on {found['threads']} threads, arithmetic as shipped: {found['dtype']}. Both networks together "
+        f"{name(USUAL)} on {found['threads']} threads, arithmetic as shipped: {found['dtype']}. The networks together "
         f"reach {percent(reached(found))} of its peak.\n\n{machine}\n{table(heads, rows)}\n"
         f"Where torch's time goes in one case:\n\n{slowest}"
     )

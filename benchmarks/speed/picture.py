@@ -16,7 +16,19 @@ OWN, OTHERS = "#2f6db5", "#a9b4c4"
 COLOURS = dict(
     zip(
         NAMES,
-        ("#8d99ae", "#e9b44c", "#d98c5f", "#7fb2e5", "#2f6db5", "#c9a0dc", "#e07a5f", "#81b29a", "#3d8b7d", "#d5d9e0"),
+        (
+            "#8d99ae",
+            "#e9b44c",
+            "#d98c5f",
+            "#7fb2e5",
+            "#2f6db5",
+            "#174a7c",
+            "#c9a0dc",
+            "#e07a5f",
+            "#81b29a",
+            "#3d8b7d",
+            "#d5d9e0",
+        ),
         strict=True,
     )
 )
@@ -29,7 +41,7 @@ def draw(results: Results) -> str | None:
         (height, draw_it)
         for section, draw_it, height in (
             ("peers", _peers, 3 * STEP + 4 * STEP),
-            ("warm", _warm, 8.5 * STEP),
+            ("warm", _warm, 9.5 * STEP),
             ("growth", _growth, 330.0),
         )
         if section in results and "missing" not in results[section] and "failed" not in results[section]

@@ -10,23 +10,25 @@ from benchmarks.speed.plan import Plan
 from benchmarks.speed.processes import call
 from benchmarks.speed.stages import NAMES, NETWORKS
 from benchmarks.speed.tables import megabytes, percent, seconds, table
-from benchmarks.speed.volumes import FIELD_MM, SIZES, SLICE_MM, name
+from benchmarks.speed.volumes import FIELD_MM, LARGE_ML, SIZES, SLICE_MM, USUAL, USUAL_ML, name
 
 TITLE = "Warm"
+THIN_PZ = f"{name(USUAL)}, thin PZ"  # which costs one look more
 
 
 def measure(plan: Plan) -> dict[str, Any]:
     """Every size in a process of its own, so that each has its own memory."""
     found = {}
-    for size in SIZES:
-        found[name(size)] = one(plan, size)
-        plan.say(f"{name(size)}: {found[name(size)]['total']:.2f} s")
+    cases = {name(size): (size, USUAL_ML) for size in SIZES} | {THIN_PZ: (USUAL, LARGE_ML)}
+    for case, (size, gland_ml) in cases.items():
+        found[case] = one(plan, size, gland_ml)
+        plan.say(f"{case}: {found[case]['total']:.2f} s")
     return {"volumes": found, "repeats": plan.repeats}
 
 
-def one(plan: Plan, size: tuple[int, int, int]) -> dict[str, Any]:
+def one(plan: Plan, size: tuple[int, int, int], gland_ml: float = USUAL_ML) -> dict[str, Any]:
     """Medians by stage for one size."""
-    return call("benchmarks.speed.warm:repeat", str(plan.volumes.path(size)), plan.repeats)
+    return call("benchmarks.speed.warm:repeat", str(plan.volumes.path(size, gland_ml=gland_ml)), plan.repeats)
 
 
 def repeat(path: str, repeats: int) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def describe(found: dict[str, Any]) -> str:
     )
     return (
         "An image in memory to labelmap on its own grid, volumes and flags, in a process that has done it before: the "
-        f"median of {found['repeats']} runs ({device}; field of view {FIELD_MM:.0f} mm, slices {SLICE_MM:.0f} mm).\n\n"
-        f"{totals}\n{parts}"
+        f"median of {found['repeats']} runs ({device}; field of view {FIELD_MM:.0f} mm, slices {SLICE_MM:.0f} mm; "
+        f"a gland of {USUAL_ML:.0f} mL, in the last line one of {LARGE_ML:.0f} mL, whose thin PZ another network "
+        f"draws).\n\n{totals}\n{parts}"
     )
