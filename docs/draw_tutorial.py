@@ -3,7 +3,7 @@
 ``python -m docs.draw_tutorial ../shared/data/zonal/prostate158_valid_021/t2.nii.gz``
 
 The views are those of slicer-core: the displayable managers that draw segmentations in Slicer draw them here. The case
-is one that the shipped weights have not learned from.
+is one of those that the shipped weights have learned from, as the tutorial says.
 """
 
 from __future__ import annotations
