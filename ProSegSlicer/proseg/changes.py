@@ -1,6 +1,6 @@
 """A network told by what it changes in another one it was trained from: 8 bits a weight instead of 16.
 
-Both keep their whole precision where they differ little, since a step is a 127th of the largest change of its filter.
+A step is a 127th of the largest change of its filter: what changes little is told as finely as what changes much.
 """
 
 from __future__ import annotations

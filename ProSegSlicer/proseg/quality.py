@@ -28,7 +28,7 @@ LEAST_ZONE_ML = 1.0
 PZ_SHARE = (0.02, 0.85)
 # Of 52 patients that the networks had not seen, ten were given less PZ than this: a mean PZ Dice of 0.63 in these, of
 # 0.79 in the others.
-RIM_SHARE = 0.2
+FLAGGED_PZ_SHARE = 0.2
 # Expert glands have no stray bits above 0.002 mL; what a network adds at the levator or the seminal vesicles is specks
 # below this, what a bad slice tears off the gland is more.
 PIECE_ML = 0.5
@@ -221,7 +221,7 @@ def _volume_flags(labels: np.ndarray, voxel_ml: float) -> Iterator[QualityFlag]:
         sentences.append(f"The peripheral zone is an implausible {share:.0%} of the gland.")
     for sentence in sentences:
         yield QualityFlag("implausible_volume", Severity.WARNING, sentence)
-    if PZ_SHARE[0] <= share < RIM_SHARE and pz_ml >= LEAST_ZONE_ML:
+    if PZ_SHARE[0] <= share < FLAGGED_PZ_SHARE and pz_ml >= LEAST_ZONE_ML:
         sentence = (
             f"The peripheral zone is a thin rim, {share:.0%} of the gland: check where it meets the central gland."
         )

@@ -40,7 +40,7 @@ def look(path: str, repeats: int) -> dict[str, Any]:
     import SimpleITK as sitk
     import torch
 
-    from benchmarks.speed.stages import NETWORKS, watched
+    from benchmarks.speed.stages import watched
     from proseg.inference import Segmenter
 
     image, segmenter = sitk.ReadImage(path), Segmenter(device="cpu")
@@ -52,8 +52,7 @@ def look(path: str, repeats: int) -> dict[str, Any]:
             segmenter.segment(image)
             laps.append(stages.lap(time.perf_counter() - began))
     networks = {}
-    for network in (network for network in NETWORKS if stages.shapes[network]):
-        passes = stages.shapes[network]
+    for network, passes in stages.shapes.items():
         gflop = sum(operations(getattr(segmenter.model, network), *passed) for passed in passes) / 1e9
         took = statistics.median(lap[network] for lap in laps[1:])
         shapes = [shape for shape, _ in passes]
