@@ -173,3 +173,37 @@ def test_specks_at_the_ends_go_and_small_ends_stay() -> None:
     gland[1, 18:23, 18:22] = CG  # 20 voxels: 2.2 %
     cleaned = clean_up(one_hot(gland), (3.0, 0.7, 0.7))
     assert np.flatnonzero(cleaned.any(axis=(1, 2))).tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def half_believed(prostate: np.ndarray, zone: int, ks: list[int], other: float) -> np.ndarray:
+    """Probabilities of somebody who gives a zone 0.45 in these slices, the other zone `other`, and is certain else."""
+    probabilities = one_hot(prostate)
+    doubtful = prostate == zone
+    doubtful[np.setdiff1d(np.arange(len(prostate)), ks)] = False
+    for label, probability in ((0, 0.55 - other), (zone, 0.45), (3 - zone, other)):
+        probabilities[label][doubtful] = probability
+    return probabilities
+
+
+@pytest.mark.parametrize(("zone", "other", "instead"), [(PZ, 0.15, 0), (PZ, 0.4, CG), (CG, 0.4, PZ)])
+def test_a_zone_half_believed_in_its_last_slices_gives_way(
+    prostate: np.ndarray, zone: int, other: float, instead: int
+) -> None:
+    filled = np.flatnonzero((prostate == zone).any(axis=(1, 2))).tolist()
+    ends = [*filled[:3], filled[-1]]
+    expected = prostate.copy()
+    for k in ends:  # a zone that a slice has nothing of is not put there either
+        expected[k][prostate[k] == zone] = instead if (prostate[k] == instead).any() else 0
+    assert (expected[ends] == instead).any()
+    cleaned = clean_up(half_believed(prostate, zone, ends, other), SPACING_KJI)
+    np.testing.assert_array_equal(cleaned, expected)
+
+
+def test_a_zone_half_believed_between_slices_with_it_leaves_no_hole(prostate: np.ndarray) -> None:
+    probabilities = half_believed(prostate, PZ, [6, 8], 0.15)
+    np.testing.assert_array_equal(clean_up(probabilities, SPACING_KJI), prostate)
+
+
+def test_a_zone_believed_in_no_slice_is_not_wiped_out(prostate: np.ndarray) -> None:
+    probabilities = half_believed(prostate, PZ, list(range(len(prostate))), 0.15)
+    np.testing.assert_array_equal(clean_up(probabilities, SPACING_KJI), prostate)
