@@ -185,17 +185,25 @@ def half_believed(prostate: np.ndarray, zone: int, ks: list[int], other: float) 
     return probabilities
 
 
-@pytest.mark.parametrize(("zone", "other", "instead"), [(PZ, 0.15, 0), (PZ, 0.4, CG), (CG, 0.4, PZ)])
-def test_a_zone_half_believed_in_its_last_slices_gives_way(
-    prostate: np.ndarray, zone: int, other: float, instead: int
+@pytest.mark.parametrize(("other", "instead"), [(0.15, 0), (0.4, CG)])
+def test_peripheral_zone_half_believed_towards_the_base_gives_way(
+    prostate: np.ndarray, other: float, instead: int
 ) -> None:
-    filled = np.flatnonzero((prostate == zone).any(axis=(1, 2))).tolist()
-    ends = [*filled[:3], filled[-1]]
+    base, apex = [10, 11], [1, 2]
+    assert (prostate[[*base, *apex]] == PZ).any(axis=(1, 2)).all()
+    prostate[12:] = 0
+    cleaned = clean_up(half_believed(prostate, PZ, [*base, *apex], other), SPACING_KJI)
     expected = prostate.copy()
-    for k in ends:  # a zone that a slice has nothing of is not put there either
-        expected[k][prostate[k] == zone] = instead if (prostate[k] == instead).any() else 0
-    assert (expected[ends] == instead).any()
-    cleaned = clean_up(half_believed(prostate, zone, ends, other), SPACING_KJI)
+    expected[base] = np.where(prostate[base] == PZ, instead, prostate[base])
+    np.testing.assert_array_equal(cleaned, expected)
+
+
+def test_central_gland_half_believed_towards_the_apex_gives_way(prostate: np.ndarray) -> None:
+    base, apex = [11], [2, 3]
+    assert (prostate[[*base, *apex]] == CG).any(axis=(1, 2)).all()
+    cleaned = clean_up(half_believed(prostate, CG, [*base, *apex], 0.4), SPACING_KJI)
+    expected = prostate.copy()
+    expected[apex] = np.where(prostate[apex] > 0, PZ, 0)
     np.testing.assert_array_equal(cleaned, expected)
 
 
