@@ -1,7 +1,7 @@
 """From probabilities to labels: one gland, without holes, without specks of one zone inside the other.
 
-Arrays are indexed [k, j, i] on an LPS-oriented grid; k grows from apex to base. Everything is exact counting, so the
-same probabilities give the same labels on every machine.
+Arrays are indexed [k, j, i] on an LPS-oriented grid; k grows from apex to base. Everything is exact counting but for
+one mean, which is taken in double precision, so the same probabilities give the same labels on every machine.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def clean_up(probabilities: np.ndarray, spacing_kji: tuple[float, float, float])
 
     PZ ends towards the base, and CG towards the apex, with a slice in which it is believed; further ones go to what is
     likelier without it. Holes are filled slice by slice, which includes those closed in 3D; a filled voxel takes the
-    more probable zone.
-    Specks in the slices at either end are dropped. PZ that CG encloses in a slice joins it. Of each zone, pieces below
-    `ISLAND_ML` join the other zone, unless the piece is all there is of that zone.
+    more probable zone. Specks in the slices at either end are dropped. PZ that CG encloses in a slice joins it. Of each
+    zone, pieces below `ISLAND_ML` join the other zone, unless the piece is all there is of that zone.
 
     Args:
         probabilities: (3, K, J, I), background, PZ and CG, summing to 1.
@@ -132,7 +131,7 @@ def _without_doubtful_ends(probabilities: np.ndarray, gland: np.ndarray) -> np.n
     kept = probabilities.copy()
     for zone in (PZ, CG):
         size = (zones == zone).sum(axis=(1, 2))
-        belief = probabilities[zone].sum(axis=(1, 2), where=zones == zone) / np.maximum(size, 1)
+        belief = probabilities[zone].sum(axis=(1, 2), dtype=np.float64, where=zones == zone) / np.maximum(size, 1)
         believed = np.flatnonzero(belief >= LEAST_BELIEVED)
         if believed.size:
             beyond = np.s_[believed[-1] + 1 :] if zone == PZ else np.s_[: believed[0]]
