@@ -104,12 +104,9 @@ def evaluate_case(
         box = tuple(slice(span[0], span[-1] + 1) for span in spans)
     truth, prediction = truth[box], prediction[box]
 
-    gland_only = bool((truth == GLAND_UNKNOWN_ZONE).any())
     regions = dict(_regions(truth != 0))
     rows = []
-    for structure in STRUCTURES[-1:] if gland_only else STRUCTURES:
-        wanted = {"PZ": (PZ,), "CG": (CG,), "gland": (PZ, CG, GLAND_UNKNOWN_ZONE)}[structure]
-        true, found = np.isin(truth, wanted), np.isin(prediction, wanted)
+    for structure, true, found in structures(truth, prediction):
         surfaces = _surface_distances(true, found, spacing_kji)
         for region, ks in regions.items():
             numbers = _compare(true[ks], found[ks], math.prod(spacing_kji) / 1000)
@@ -117,6 +114,20 @@ def evaluate_case(
             numbers |= {"hd95_mm": hd95_mm, "asd_mm": asd_mm, "reader": reader}
             rows.append(MetricRow(case, source, fold, structure, region, **numbers))
     return rows
+
+
+def structures(truth: np.ndarray, prediction: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Of each structure that the truth knows: its name, its true mask, its predicted mask (see `evaluate_case`)."""
+    gland_only = bool((truth == GLAND_UNKNOWN_ZONE).any())
+    for structure in STRUCTURES[-1:] if gland_only else STRUCTURES:
+        wanted = {"PZ": (PZ,), "CG": (CG,), "gland": (PZ, CG, GLAND_UNKNOWN_ZONE)}[structure]
+        yield structure, np.isin(truth, wanted), np.isin(prediction, wanted)
+
+
+def overlap(true: np.ndarray, found: np.ndarray) -> float:
+    """Dice of two masks: 2|T∩P| / (|T| + |P|), nan if both are empty."""
+    total = np.count_nonzero(true) + np.count_nonzero(found)
+    return 2 * np.count_nonzero(true & found) / total if total else math.nan
 
 
 def _regions(gland: np.ndarray) -> Iterator[tuple[str, slice]]:
@@ -134,7 +145,7 @@ def _compare(true: np.ndarray, found: np.ndarray, voxel_ml: float) -> dict[str, 
     """The overlap and volume columns of a row for two masks."""
     t, p, both = (int(np.count_nonzero(mask)) for mask in (true, found, true & found))
     return {
-        "dice": 2 * both / (t + p) if t + p else math.nan,
+        "dice": overlap(true, found),
         "recall": both / t if t else math.nan,
         "volume_error_ml": (p - t) * voxel_ml,
         "volume_error_percent": 100 * (p - t) / t if t * voxel_ml >= LEAST_ML else math.nan,

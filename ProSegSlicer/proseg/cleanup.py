@@ -21,8 +21,8 @@ ISLAND_ML = 0.1
 # Slices at either end smaller than this share of the widest are specks: of 152 ends drawn by experts 2 are so small.
 SPECK_SHARE = 0.02
 
-# Towards the base experts drew PZ in 15 of 44 slices whose PZ has a probability below this on average, in 182 of 195
-# above it; towards the apex CG in 8 of 21 and 337 of 371 (slices of the gland's respective half; 52 unseen patients).
+# Towards the base experts drew PZ in 14 of 43 slices whose PZ has a probability below this on average, in 182 of 195
+# above it; towards the apex CG in 8 of 20 and 337 of 372 (training.doubtful_ends; 52 unseen patients).
 LEAST_BELIEVED = 0.5
 
 
@@ -41,7 +41,9 @@ def raw_labels(probabilities: np.ndarray) -> np.ndarray:
     return np.where(_gland(probabilities), _likelier_zone(probabilities), np.uint8(BACKGROUND))
 
 
-def clean_up(probabilities: np.ndarray, spacing_kji: tuple[float, float, float]) -> np.ndarray:
+def clean_up(
+    probabilities: np.ndarray, spacing_kji: tuple[float, float, float], least_believed: float = LEAST_BELIEVED
+) -> np.ndarray:
     """Labels of the largest piece of gland, with its holes filled and its islands gone.
 
     PZ ends towards the base, and CG towards the apex, with a slice in which it is believed; further ones go to what is
@@ -52,6 +54,7 @@ def clean_up(probabilities: np.ndarray, spacing_kji: tuple[float, float, float])
     Args:
         probabilities: (3, K, J, I), background, PZ and CG, summing to 1.
         spacing_kji: voxel size in mm.
+        least_believed: probability that a zone has on average in a slice in which it is believed; 0 ends none.
 
     Returns:
         uint8 (K, J, I), 0 = background, 1 = PZ, 2 = CG; all zero if there is no gland.
@@ -61,7 +64,7 @@ def clean_up(probabilities: np.ndarray, spacing_kji: tuple[float, float, float])
     if not gland.any():
         return labels
     box = _bounding_box(gland)
-    believed = _without_doubtful_ends(probabilities[(slice(None), *box)], pieces(gland[box]) == 1)
+    believed = _without_doubtful_ends(probabilities[(slice(None), *box)], pieces(gland[box]) == 1, least_believed)
     inside = _without_end_specks(_fill_slices(pieces(_gland(believed)) == 1))
     cleaned = np.where(inside, _likelier_zone(believed), np.uint8(BACKGROUND))
     _join_enclosed(cleaned)
@@ -81,6 +84,22 @@ def pieces(mask: np.ndarray, diagonal: bool = False) -> np.ndarray:
         components = sitk.ConnectedComponent(sitk.GetImageFromArray(mask[box].astype(np.uint8)), diagonal)
         numbered[box] = sitk.GetArrayFromImage(sitk.RelabelComponent(components))
     return numbered
+
+
+def slice_belief(probabilities: np.ndarray, gland: np.ndarray, zone: int) -> np.ndarray:
+    """How far each slice of a gland is believed to have a zone: the zone's mean probability where it is the likelier.
+
+    Args:
+        probabilities: (3, K, J, I), background, PZ and CG.
+        gland: (K, J, I), the gland whose slices are judged.
+        zone: PZ or CG.
+
+    Returns:
+        float64 (K,), nan where the zone is the likelier one nowhere in the slice's gland.
+    """
+    own = gland & (_likelier_zone(probabilities) == zone)
+    sums, size = probabilities[zone].sum(axis=(1, 2), dtype=np.float64, where=own), own.sum(axis=(1, 2))
+    return np.divide(sums, size, out=np.full(len(size), np.nan), where=size > 0)
 
 
 def _gland(probabilities: np.ndarray) -> np.ndarray:
@@ -116,23 +135,17 @@ def _fill_slices(mask: np.ndarray, diagonal: bool = False) -> np.ndarray:
     return filled[:, 1:-1, 1:-1].astype(bool)
 
 
-def _without_doubtful_ends(probabilities: np.ndarray, gland: np.ndarray) -> np.ndarray:
+def _without_doubtful_ends(probabilities: np.ndarray, gland: np.ndarray, least: float) -> np.ndarray:
     """The probabilities (3, K, J, I), without PZ above, or CG below, the slices in which it is believed.
 
     The base of a gland is mostly CG and its apex mostly PZ, and where the other zone peters out the network believes
     in it too readily: half believed in a slice, it is mostly not there. Such a slice is left with what else it may be.
     Between slices in which a zone is believed, and where it is believed in none, it stays: a hole would be worse.
-
-    Args:
-        probabilities: (3, K, J, I), background, PZ and CG.
-        gland: (K, J, I), the gland whose slices are judged.
+    Arguments are those of `slice_belief` and `clean_up`.
     """
-    zones = np.where(gland, _likelier_zone(probabilities), np.uint8(BACKGROUND))
     kept = probabilities.copy()
     for zone in (PZ, CG):
-        size = (zones == zone).sum(axis=(1, 2))
-        belief = probabilities[zone].sum(axis=(1, 2), dtype=np.float64, where=zones == zone) / np.maximum(size, 1)
-        believed = np.flatnonzero(belief >= LEAST_BELIEVED)
+        believed = np.flatnonzero(slice_belief(probabilities, gland, zone) >= least)
         if believed.size:
             beyond = np.s_[believed[-1] + 1 :] if zone == PZ else np.s_[: believed[0]]
             kept[zone, beyond] = 0
