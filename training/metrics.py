@@ -127,7 +127,7 @@ def structures(truth: np.ndarray, prediction: np.ndarray) -> Iterator[tuple[str,
 def overlap(true: np.ndarray, found: np.ndarray) -> float:
     """Dice of two masks: 2|T∩P| / (|T| + |P|), nan if both are empty."""
     total = np.count_nonzero(true) + np.count_nonzero(found)
-    return 2 * np.count_nonzero(true & found) / total if total else math.nan
+    return float(2 * np.count_nonzero(true & found) / total) if total else math.nan
 
 
 def _regions(gland: np.ndarray) -> Iterator[tuple[str, slice]]:
