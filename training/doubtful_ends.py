@@ -99,7 +99,7 @@ def belief_table(slices: Sequence[ZoneSlice]) -> str:
     lines = []
     for zone, name in ENDS.items():
         for low, high in pairwise(BANDS):
-            band = [one for one in slices if one.zone == zone and low <= one.belief < high]
+            band = [one for one in slices if one.zone == zone and low < one.belief <= high]
             voxels = sum(one.voxels for one in band)
             if voxels:
                 promised = sum(one.belief * one.voxels for one in band) / voxels
@@ -110,9 +110,8 @@ def belief_table(slices: Sequence[ZoneSlice]) -> str:
 
 def threshold_table(cases: Sequence[list[dict[str, float]]]) -> str:
     """Mean Dice without the rule, and what each threshold adds to it: mean ± standard error over the same cases."""
-    lines = [
-        ["none", *(f"{np.nanmean([case[0].get(column, np.nan) for case in cases]):.4f}" for column in COLUMNS), ""]
-    ]
+    without = ([case[0][column] for case in cases if column in case[0]] for column in COLUMNS)
+    lines = [["none", *(f"{statistics.mean(dice):.4f}" if dice else "–" for dice in without), ""]]
     for number, least in enumerate(THRESHOLDS, 1):
         gains = {
             column: [case[number][column] - case[0][column] for case in cases if column in case[0]]

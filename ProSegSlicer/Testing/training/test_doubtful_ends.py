@@ -65,4 +65,11 @@ def test_the_page_counts_cases_without_zones_for_the_gland_only() -> None:
     text = page([outcome(0.45, labels(8)), outcome(0.45, labels(8)), outcome(0.45, gland)], [Path("fold0.pt")])
     assert "| PZ, towards the base | 0.4 to 0.5 | 2 | 0 | 0.45 | 0.00 |" in text
     assert "3 cases that fold0.pt has not" in text
+    assert "| PZ, towards the base | 0.7 to 1 | 6 | 6 | 1.00 | 1.00 |" in text
     assert next(line for line in text.splitlines() if "what ships" in line).count("±") == 3
+
+
+def test_the_page_leaves_out_what_no_case_tells() -> None:
+    text = page([outcome(0.45, labels(8))], [Path("fold0.pt")])
+    assert next(line for line in text.splitlines() if line.startswith("| none |")).endswith("| – |  |")
+    assert "nan" not in text
