@@ -30,10 +30,10 @@ lint: .venv/.dev ## check style and format
 	$(BIN)/ruff format --check .
 
 train: .venv/.dev ## train the network on ../shared/data
-	$(BIN)/python -m training.train $(ARGS)
+	$(BIN)/python -m training.fit.train $(ARGS)
 
 evaluate: .venv/.dev ## score the network on held-out cases
-	$(BIN)/python -m training.evaluate $(ARGS)
+	$(BIN)/python -m training.judge.evaluate $(ARGS)
 
 benchmark: .venv/.dev ## measure speed and memory
 	$(BIN)/python -m benchmarks.speed $(ARGS)

@@ -31,10 +31,10 @@ from slicer.util import VTKObservationMixin
 
 from proseg.errors import ProSegError
 from proseg.labels import ZONES
-from proseg.measurements import measure
+from proseg.outputs.review import ReviewStatus, compare
 from proseg.phantom import make_phantom
-from proseg.review import ReviewStatus, compare
-from proseg.worker_client import WorkerClient
+from proseg.segmentation.measurements import measure
+from proseg.worker.client import WorkerClient
 from ProSegSlicerLib import review, segments, volumes
 from ProSegSlicerLib.job import Job, JobState
 

@@ -71,7 +71,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def images(data: Path) -> Iterator[tuple[str, Path]]:
     """Names and files of all images: the annotated cases, and the DICOM series beside them."""
-    from training.datasets import find_cases
+    from training.data.datasets import find_cases
 
     for case in find_cases(data):
         yield case.id, case.image
@@ -86,8 +86,8 @@ def labellers(dtype: str | None) -> tuple[Label, Label, str]:
     import SimpleITK as sitk
     import torch
 
-    from proseg.devices import Device
-    from proseg.inference import Segmenter
+    from proseg.model.devices import Device
+    from proseg.segmentation.segmenter import Segmenter
 
     shipped, reference = Segmenter(), Segmenter(device="cpu")
     reference.pipeline.use(Device("cpu", "The reference.", torch.float32))
@@ -110,7 +110,7 @@ def compare(options: argparse.Namespace) -> tuple[list[Agreement], str]:
     """Compare every image, and the arithmetic that ships."""
     import SimpleITK as sitk
 
-    from proseg.reading import read_t2w
+    from proseg.reading.t2w import read_t2w
 
     shipped, reference, dtype = labellers(options.dtype)
     rows = []

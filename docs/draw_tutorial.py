@@ -24,8 +24,8 @@ from PIL import Image  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 from proseg import Segmenter, read_t2w  # noqa: E402
-from proseg.geometry import to_lps  # noqa: E402
-from proseg.report import report  # noqa: E402
+from proseg.images.geometry import to_lps  # noqa: E402
+from proseg.outputs.report import report  # noqa: E402
 from ProSegSlicerLib import overlay, review  # noqa: E402
 from ProSegSlicerLib.scene import application_logic, mrml_scene  # noqa: E402
 from ProSegSlicerLib.segments import create_segmentation, zones  # noqa: E402

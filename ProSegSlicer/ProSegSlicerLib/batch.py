@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from proseg.cases import Found, find_cases
 from proseg.errors import InputError, OutputError, ProSegError, brief
+from proseg.reading.cases import Found, find_cases
 from ProSegSlicerLib.temporary import private_folder
 
 UNFORESEEN, UNUSABLE, INTERRUPTED = 1, 2, 130
@@ -110,7 +110,7 @@ class Batch:
         """
         from proseg.batch.folder import TABLE, OutputFolder
         from proseg.batch.table import FAILED
-        from proseg.worker_client import WorkerClient
+        from proseg.worker.client import WorkerClient
         from ProSegSlicerLib.dependencies import needed
         from ProSegSlicerLib.scene import mrml_scene
 
@@ -162,7 +162,7 @@ class Batch:
     def _case(self, case: Found) -> tuple[str, str]:
         """Do a case and write its row; returns how it ended, and that in words."""
         from proseg.batch.table import DONE, FAILED, STAMP
-        from proseg.report import report_row
+        from proseg.outputs.report import report_row
 
         targets = self._to_make(case)
         if not targets:
@@ -193,7 +193,7 @@ class Batch:
         Raises:
             WorkerError: the worker could not do it, or died of it; the next case gets a new one.
         """
-        from proseg.worker_death import GPUS
+        from proseg.worker.death import GPUS
         from ProSegSlicerLib.job import CPU_INSTEAD, GPU_TROUBLE
 
         device, note = self.device, ""
@@ -227,7 +227,7 @@ class Batch:
 
     def _publish(self, case: Found, row: dict[str, Any], made: dict[Path, Path]) -> None:
         """Bring files, all or none, and then the row into the output folder."""
-        from proseg.writing import OutputSet
+        from proseg.system.atomic import OutputSet
 
         with OutputSet() as outputs:
             for target, file in made.items():

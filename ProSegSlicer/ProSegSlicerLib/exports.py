@@ -12,11 +12,12 @@ from typing import Any
 
 import slicer
 
-from proseg.dicom.seg import write_dicom_seg
 from proseg.errors import InputError
-from proseg.page import write_page
-from proseg.report import report, report_row, to_csv, to_json
-from proseg.writing import DICOM_ENDING, OutputSet, atomic, check_target, ending_of, write_image, write_text
+from proseg.outputs.dicom_seg import write_dicom_seg
+from proseg.outputs.page import write_page
+from proseg.outputs.report import report, report_row, to_csv, to_json
+from proseg.outputs.writing import DICOM_ENDING, check_target, write_image
+from proseg.system.atomic import OutputSet, atomic, ending_of, write_text
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import source_files
 from ProSegSlicerLib.scene import mrml_scene

@@ -16,9 +16,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import InputError
-from proseg.review import fingerprint
-from proseg.worker_client import WorkerClient
-from proseg.worker_death import GPUS
+from proseg.outputs.review import fingerprint
+from proseg.worker.client import WorkerClient
+from proseg.worker.death import GPUS
 from ProSegSlicerLib import review
 from ProSegSlicerLib.overlay import set_uncertainty
 from ProSegSlicerLib.scene import mrml_scene

@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from proseg.errors import ProSegError
-from proseg.writing import DICOM_ENDING
+from proseg.outputs.writing import DICOM_ENDING
 from ProSegSlicerLib import dependencies, exports
 from ProSegSlicerLib.qt_look import Tone, say
 from ProSegSlicerLib.qt_questions import Asks

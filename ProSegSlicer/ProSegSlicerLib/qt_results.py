@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import CG, PZ, ZONES
-from proseg.measurements import Measurements
+from proseg.segmentation.measurements import Measurements
 from ProSegSlicerLib import overlay, review
 from ProSegSlicerLib.qt_look import TONES, icon, swatch
 

@@ -8,7 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from proseg.errors import InputError, ProSegError
-from proseg.review import ReviewStatus, sign_off
+from proseg.outputs.review import ReviewStatus, sign_off
 from ProSegSlicerLib import review
 from ProSegSlicerLib.qt_editor import open_segment_editor
 from ProSegSlicerLib.qt_look import Tone, say

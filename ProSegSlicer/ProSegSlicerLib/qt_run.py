@@ -13,7 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from proseg.errors import InputError, ProSegError
-from proseg.review import ReviewStatus
+from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.qt_look import Tone, say

@@ -18,14 +18,14 @@ import numpy as np
 import SimpleITK as sitk
 import vtk
 
-from proseg import review as core
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import ZONES
-from proseg.measurements import Measurements, measure
-from proseg.result import Findings, Provenance
-from proseg.review import Comparison, Review, ReviewStatus
-from proseg.segnrrd import origin
+from proseg.outputs import review as core
+from proseg.outputs.review import Comparison, Review, ReviewStatus
+from proseg.outputs.segnrrd import origin
+from proseg.segmentation.measurements import Measurements, measure
+from proseg.segmentation.result import Findings, Provenance
 from ProSegSlicerLib.segments import input_volume, on_grid, set_zones, zones
 from ProSegSlicerLib.volumes import to_sitk
 
@@ -40,7 +40,7 @@ def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, An
     Args:
         segmentation: prepared for the labelmap's volume.
         labelmap: what the AI drew, on the grid of the volume.
-        report: as ``proseg.report.report`` gives it.
+        report: as ``proseg.outputs.report.report`` gives it.
     """
     provenance = Provenance(**report["provenance"])
     set_zones(segmentation, labelmap, provenance)

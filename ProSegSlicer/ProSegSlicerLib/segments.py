@@ -15,8 +15,8 @@ import vtk
 
 from proseg.errors import InputError
 from proseg.labels import ZONES
-from proseg.result import Provenance
-from proseg.segnrrd import segment_tags, terminology
+from proseg.outputs.segnrrd import segment_tags, terminology
+from proseg.segmentation.result import Provenance
 from ProSegSlicerLib.scene import add_node, logic, mrml_scene, nodes_of
 from ProSegSlicerLib.volumes import image_to_ras, labelmap_to_sitk, set_image, to_image
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proseg import temporary
+from proseg.system import temporary
 
 PREFIX = "prosegslicer-"
 

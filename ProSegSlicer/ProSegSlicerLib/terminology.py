@@ -6,7 +6,7 @@ from pathlib import Path
 
 import vtk
 
-from proseg.segnrrd import ZONE_CONTEXT
+from proseg.outputs.segnrrd import ZONE_CONTEXT
 from ProSegSlicerLib.scene import logic
 
 TERMS = Path(__file__).resolve().parents[1] / "Resources" / "Terminologies" / "ProSegSlicer.term.json"

@@ -15,8 +15,8 @@ import slicer.util
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from proseg.checks import MIN_SLICES
-from proseg.geometry import SUPERIOR_AXES, orientation_code
+from proseg.images.checks import MIN_SLICES
+from proseg.images.geometry import SUPERIOR_AXES, orientation_code
 from ProSegSlicerLib.scene import add_node
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS to LPS and back

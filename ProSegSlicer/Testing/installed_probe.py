@@ -76,7 +76,7 @@ def _panel_troubles(tree: Path) -> Iterator[str]:
 
 
 def _resource_troubles(tree: Path) -> Iterator[str]:
-    from proseg.weights import load_model
+    from proseg.model.weights import load_model
     from ProSegSlicerLib.dependencies import requirement
     from ProSegSlicerLib.terminology import load_terminology
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from proseg.batch.case import Answer, Job
 from proseg.batch.table import DONE, FAILED, STAMP
-from proseg.cases import Found
+from proseg.reading.cases import Found
 
 What = Callable[[Job], "dict[str, Any] | Answer"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proseg.grids import Axis, Grid
+from proseg.images.grids import Axis, Grid
 
 
 def made_grid(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from proseg.batch.table import DONE, STAMP
-from proseg.cases import Found
+from proseg.reading.cases import Found
 
 SLOW_S = 0.3
 

@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.flags import QualityFlag
-from proseg.geometry import input_slice_indices, to_lps
+from proseg.images.geometry import input_slice_indices, to_lps
 from proseg.labels import CG, PZ
-from proseg.measurements import measure
-from proseg.result import Findings, Provenance, SegmentationResult
+from proseg.segmentation.measurements import measure
+from proseg.segmentation.result import Findings, Provenance, SegmentationResult
 
 SIZE_KJI = (12, 40, 44)
 BOX = (slice(1, 11), slice(8, 34), slice(6, 38))

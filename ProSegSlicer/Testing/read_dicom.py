@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from Testing.made_results import make_result
 
 from proseg.labels import CG, PZ
-from proseg.result import SegmentationResult
+from proseg.segmentation.result import SegmentationResult
 
 hd = pytest.importorskip("highdicom", reason="highdicom is not installed: pip install 'proseg[dicom]'")
 import pydicom  # noqa: E402

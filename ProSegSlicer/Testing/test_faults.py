@@ -12,9 +12,10 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from proseg import cli, stopping
-from proseg.devices import Device
+from proseg.cli import main as cli
+from proseg.model.devices import Device
 from proseg.phantom import make_phantom
+from proseg.system import stopping
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and mounts are POSIX")
 if os.name == "posix":
@@ -51,7 +52,7 @@ def test_out_of_memory_in_the_network_is_a_sentence(t2w, tmp_path, monkeypatch, 
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("proseg.network.ProSeg.forward", fail)
+    monkeypatch.setattr("proseg.model.network.ProSeg.forward", fail)
     assert segment(t2w, tmp_path, "--device", "cpu") == 1
     said = capsys.readouterr().err
     assert said == "proseg: There is not enough memory for this image. Close other programs and try again.\n"
@@ -70,7 +71,7 @@ def test_out_of_memory_while_reading_is_a_sentence(t2w, tmp_path, monkeypatch, c
 @pytest.mark.parametrize("lost", ["CUDA error: the launch timed out", "CUDA out of memory. Tried to allocate 2.00 GiB"])
 def test_a_gpu_lost_in_the_middle_leaves_the_work_to_the_cpu(t2w, tmp_path, monkeypatch, capsys, lost):
     gpu = Device("meta", "The GPU works.", torch.float32)  # torch's device without data stands in for a GPU
-    monkeypatch.setattr("proseg.inference.choose_device", lambda _: gpu)
+    monkeypatch.setattr("proseg.segmentation.segmenter.choose_device", lambda _: gpu)
     calls = []
 
     def forward(self, *inputs, **options):
@@ -80,7 +81,7 @@ def test_a_gpu_lost_in_the_middle_leaves_the_work_to_the_cpu(t2w, tmp_path, monk
         return original(self, *inputs, **options)
 
     original = torch.nn.Module.__call__
-    monkeypatch.setattr("proseg.network.ProSeg.__call__", forward)
+    monkeypatch.setattr("proseg.model.network.ProSeg.__call__", forward)
     assert segment(t2w, tmp_path) == 0
     assert calls[0] == "meta"
     assert set(calls[1:]) == {"cpu"}
@@ -100,12 +101,12 @@ def test_ctrl_c_at_any_moment_leaves_what_was_there(tmp_path, share):
 
 
 STAGES = {
-    "reading": "proseg.reading.read_dicom",
-    "the network": "proseg.network.ProSeg.forward",
-    "measuring": "proseg.inference.measure",
-    "writing the image": "proseg.writing._equal",
-    "drawing": "proseg.preview.preview",
-    "unpacking": "proseg.archives.Archive._chunks",
+    "reading": "proseg.reading.t2w.read_dicom",
+    "the network": "proseg.model.network.ProSeg.forward",
+    "measuring": "proseg.segmentation.segmenter.measure",
+    "writing the image": "proseg.outputs.writing._equal",
+    "drawing": "proseg.outputs.preview.preview",
+    "unpacking": "proseg.reading.archives.Archive._chunks",
 }
 
 
@@ -135,10 +136,10 @@ def test_a_signal_at_every_stage_ends_the_run_with_its_code(tmp_path, monkeypatc
 def test_temporary_files_go_even_if_cleaning_up_is_cut_off(tmp_path):
     """A stand-in for an interrupt at the very moment when the set is left."""
     program = (
-        "import sys\nfrom proseg.writing import OutputSet\noutputs = OutputSet()\n"
+        "import sys\nfrom proseg.outputs.writing import OutputSet\noutputs = OutputSet()\n"
         "with outputs.file(sys.argv[1]) as temporary:\n    temporary.write_text('half')\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "x.txt")], env=environment, check=True)
     assert files(tmp_path) == set()
 

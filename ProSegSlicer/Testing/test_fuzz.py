@@ -42,7 +42,7 @@ def test_what_is_made_by_hand_is_refused_or_read_as_it_should_be():
 
 @pytest.mark.parametrize("kind", sources.KINDS)
 def test_the_undamaged_sources_are_all_the_same_examination(tmp_path, kind):
-    from proseg.reading import read_t2w
+    from proseg.reading.t2w import read_t2w
 
     with read_t2w(sources.write(kind, tmp_path)) as t2w:
         assert (

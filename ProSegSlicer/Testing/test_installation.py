@@ -101,8 +101,8 @@ def test_the_installed_tree_lacks_nothing_and_needs_nothing_from_the_repository(
 
 MISSED = {
     ("proseg/geometry.py", "proseg/cases.py", "Resources/requirements.txt"): (
-        "No module named 'proseg.geometry'",
-        "batch.py needs proseg.cases, which is missing",
+        "No module named 'proseg.images.geometry'",
+        "batch.py needs proseg.reading.cases, which is missing",
         "The requirements cannot be used",
     ),
     ("Resources/UI/ProSegSlicer.ui",): ("The panel does not open",),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import SimpleITK as sitk
 
-from proseg import cli
+from proseg.cli import main as cli
 from proseg.phantom import make_phantom
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links and raw names are POSIX")
@@ -162,12 +162,12 @@ def test_what_nobody_may_not_touch_is_told(image, tmp_path, what):
             folder.chmod(os.stat(folder).st_mode | 0o005)
     (source if what == "input" else tmp_path / "out").chmod(0o700)
     program = (
-        "import os, sys\nfrom proseg.reading import read_t2w\nfrom proseg.writing import check_target\n"
+        "import os, sys\nfrom proseg.reading.t2w import read_t2w\nfrom proseg.outputs.writing import check_target\n"
         "from proseg.errors import ProSegError\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try:\n    check_target(sys.argv[2])\n    read_t2w(sys.argv[1])\n"
         "except ProSegError as error:\n    sys.exit(str(error))\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
     arguments = [sys.executable, "-c", program, str(source), str(tmp_path / "out" / "zones.nii.gz")]
     ran = subprocess.run(arguments, env=environment, capture_output=True, text=True)
     assert ran.returncode == 1

@@ -33,13 +33,13 @@ from Testing.planted import (
 )
 from Testing.read_dicom import gland_in
 
-from proseg import cli
-from proseg.checks import T2WImage
+from proseg.cli import main as cli
 from proseg.errors import ProSegError
+from proseg.images.checks import T2WImage
+from proseg.outputs.writing import IMAGE_ENDINGS, SEGMENTATION_ENDING
 from proseg.phantom import make_phantom
-from proseg.reading import read_t2w
-from proseg.worker import Worker
-from proseg.writing import IMAGE_ENDINGS, SEGMENTATION_ENDING
+from proseg.reading.t2w import read_t2w
+from proseg.worker.server import Worker
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'proseg[dicom]'")
 

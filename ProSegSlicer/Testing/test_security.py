@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 import proseg
-from proseg import cli
+from proseg.cli import main as cli
 from proseg.phantom import make_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,8 +168,8 @@ def watch(event, arguments):
         os._exit(99)
 import torch
 from proseg import cli
-import proseg.archives, proseg.dicom.series, proseg.inference, proseg.page, proseg.preview, proseg.reading
-sys.addaudithook(watch)
+import proseg.reading.archives, proseg.dicom.series, proseg.segmentation.segmenter, proseg.outputs.page,
+proseg.outputs.preview, proseg.reading.t2w sys.addaudithook(watch)
 if sys.argv[1] == "probe":
     import socket
     socket.create_connection(("127.0.0.1", 9))
@@ -216,7 +216,7 @@ def test_what_is_unpacked_is_private_while_it_is_there_and_gone_afterwards(tmp_p
         modes["files"] = sum(path.is_file() for path in unpacked.rglob("*"))
         return segment(*arguments, **options)
 
-    monkeypatch.setattr("proseg.inference.Segmenter.segment", look)
+    monkeypatch.setattr("proseg.segmentation.segmenter.Segmenter.segment", look)
     mask = os.umask(0)
     try:
         assert cli.main(["segment", str(sources.write("zip", tmp_path)), "-o", str(tmp_path / "zones.nii.gz")]) == 0
@@ -260,7 +260,7 @@ def test_a_manifest_cannot_have_files_read_that_lie_elsewhere(tmp_path, entry):
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "..\\evil", "a/b", ".", "..", "a\0b", "CON", "a\nb"])
 def test_a_case_s_name_never_leads_to_another_folder(tmp_path, name):
-    from proseg.cases import safe_name
+    from proseg.reading.cases import safe_name
 
     made = safe_name(name)
     assert made not in ("", ".", "..")

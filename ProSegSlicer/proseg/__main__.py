@@ -2,6 +2,6 @@
 
 import sys
 
-from proseg.cli import main
+from proseg.cli.main import main
 
 sys.exit(main())

@@ -23,7 +23,7 @@ import SimpleITK as sitk
 from benchmarks.reliability import sources
 from benchmarks.reliability.damage import BYTE_EDITS
 from benchmarks.reliability.sandbox import ENVIRONMENT, ROOT, Nursery, is_a_sentence
-from proseg.weights import shipped_weights
+from proseg.model.weights import shipped_weights
 
 PATIENCE_S = 60.0
 EARLIER = b"an earlier result"

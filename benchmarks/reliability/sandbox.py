@@ -28,7 +28,13 @@ ADDRESS_SPACE = 12 << 30  # bytes at which a runaway is stopped before it takes 
 POLL_S = 0.005
 DONE, NEEDS_A_LOOK, REFUSED = 0, 3, 2
 # What a run imports, so that its children need not.
-PRELOADED = ("proseg.inference", "proseg.reading", "proseg.writing", "proseg.archives", "proseg.dicom.series")
+PRELOADED = (
+    "proseg.segmentation.segmenter",
+    "proseg.reading.t2w",
+    "proseg.outputs.writing",
+    "proseg.reading.archives",
+    "proseg.dicom.series",
+)
 ROOT = Path(__file__).parents[2]
 # One thread each: the children are many, and a process that has started threads cannot be forked safely.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -182,7 +188,7 @@ def serve() -> None:
     os.dup2(2, 1)
     for module in PRELOADED:
         importlib.import_module(module)
-    from proseg.cli import main
+    from proseg.cli.main import main
 
     for line in sys.stdin:
         request = json.loads(line)

@@ -41,7 +41,7 @@ def ask_worker(image: str, folder: str, repeats: int) -> dict[str, Any]:
     Raises:
         RuntimeError: it failed, or did not answer.
     """
-    from proseg.worker_client import WorkerClient
+    from proseg.worker.client import WorkerClient
 
     client = WorkerClient()
     took, ready = [], None
@@ -85,7 +85,7 @@ def click(path: str, repeats: int) -> dict[str, Any]:
     """
     import SimpleITK as sitk
 
-    from proseg.worker_client import WorkerClient
+    from proseg.worker.client import WorkerClient
     from ProSegSlicerLib import job as jobs
     from ProSegSlicerLib.volumes import add_volume
 

@@ -40,7 +40,7 @@ def look(path: str) -> dict[str, Any]:
     import SimpleITK as sitk
 
     from benchmarks.speed.stages import watched
-    from proseg.inference import Segmenter
+    from proseg.segmentation.segmenter import Segmenter
 
     image, segmenter = sitk.ReadImage(path), Segmenter(device="cuda")
     torch.cuda.reset_peak_memory_stats()

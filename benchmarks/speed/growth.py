@@ -35,11 +35,11 @@ def measure(plan: Plan) -> dict[str, Any]:
 
 def grow(what: str, counts: list[int], repeats: int) -> list[list[float]]:
     """Median seconds by size: [size, seconds] of each count, where the size of a field of view is its voxels."""
-    from proseg.threads import share_processor
+    from proseg.system.threads import share_processor
 
     share_processor()
-    from proseg.inference import Segmenter
     from proseg.phantom import make_phantom
+    from proseg.segmentation.segmenter import Segmenter
 
     segmenter, points = Segmenter(), []
     spacing = (PIXEL_MM, PIXEL_MM, SLICE_MM)

@@ -34,14 +34,14 @@ def look(path: str, repeats: int) -> dict[str, Any]:
         (``gflop``), its ``seconds``, ``passes``, and the ``gflops`` reached; ``dtype``, the arithmetic that ships;
         ``profile``: the operations that take most of the segmenter's time, with their share of it.
     """
-    from proseg.threads import share_processor
+    from proseg.system.threads import share_processor
 
     share_processor()
     import SimpleITK as sitk
     import torch
 
     from benchmarks.speed.stages import watched
-    from proseg.inference import Segmenter
+    from proseg.segmentation.segmenter import Segmenter
 
     image, segmenter = sitk.ReadImage(path), Segmenter(device="cpu")
     laps = []

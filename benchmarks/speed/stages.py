@@ -11,21 +11,29 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proseg.inference import Segmenter
+    from proseg.segmentation.segmenter import Segmenter
 
 # Stage -> the functions it consists of, named where they are looked up. What runs within one of them belongs to it.
 STAGES: dict[str, tuple[str, ...]] = {
-    "check, orient": ("proseg.inference:check_t2w", "proseg.inference:to_lps"),
-    "resample": ("proseg.pipeline:resample", "proseg.pipeline:inside"),
-    "normalise": ("proseg.pipeline:normalise",),
-    "lay the box": ("proseg.pipeline:extents", "proseg.pipeline:closer_look", "proseg.pipeline:cut_off"),
-    "resample back": ("proseg.pipeline:back",),
-    "clean-up": (
-        "proseg.inference:clean_up",
-        "proseg.inference:raw_labels",
-        "proseg.inference:Segmenter._on_input_grid",
+    "check, orient": ("proseg.segmentation.segmenter:check_t2w", "proseg.segmentation.segmenter:to_lps"),
+    "resample": ("proseg.segmentation.pipeline:resample", "proseg.segmentation.pipeline:inside"),
+    "normalise": ("proseg.segmentation.pipeline:normalise",),
+    "lay the box": (
+        "proseg.segmentation.pipeline:extents",
+        "proseg.segmentation.pipeline:closer_look",
+        "proseg.segmentation.pipeline:cut_off",
     ),
-    "measure, flag": ("proseg.inference:slice_confidence", "proseg.inference:assess", "proseg.inference:measure"),
+    "resample back": ("proseg.segmentation.pipeline:back",),
+    "clean-up": (
+        "proseg.segmentation.segmenter:clean_up",
+        "proseg.segmentation.segmenter:raw_labels",
+        "proseg.segmentation.segmenter:Segmenter._on_input_grid",
+    ),
+    "measure, flag": (
+        "proseg.segmentation.segmenter:slice_confidence",
+        "proseg.segmentation.segmenter:assess",
+        "proseg.segmentation.segmenter:measure",
+    ),
 }
 NETWORKS = ("locator", "segmenter", "rims")
 OTHER = "other"

@@ -38,14 +38,14 @@ def repeat(path: str, repeats: int) -> dict[str, Any]:
         Median seconds by stage and ``total``; ``first``, the seconds of the first run; ``peak_mb`` of this process;
         ``device`` in words; ``not_network``, the median share of the time that no network took.
     """
-    from proseg.threads import share_processor
+    from proseg.system.threads import share_processor
 
     share_processor()
     import SimpleITK as sitk
 
     from benchmarks.speed.processes import own_peak_mb
     from benchmarks.speed.stages import watched
-    from proseg.inference import Segmenter
+    from proseg.segmentation.segmenter import Segmenter
 
     image = sitk.ReadImage(path)
     segmenter = Segmenter()

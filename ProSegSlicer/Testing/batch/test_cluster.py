@@ -20,11 +20,11 @@ import SimpleITK as sitk
 from Testing import made_jobs
 
 import proseg
-from proseg import cli
 from proseg.batch.case import Case, Layout
 from proseg.batch.cluster import Cluster, ClusterError
 from proseg.batch.loop import Batch, Request
 from proseg.batch.progress import BatchProgress
+from proseg.cli import main as cli
 from proseg.errors import WeightsError
 from proseg.phantom import make_phantom
 

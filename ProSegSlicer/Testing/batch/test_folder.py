@@ -9,8 +9,8 @@ import pytest
 
 from proseg.batch.folder import OutputFolder
 from proseg.batch.table import DONE, FAILED, STAMP
-from proseg.cases import Found
 from proseg.errors import InputError, OutputError
+from proseg.reading.cases import Found
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_what_no_row_tells_of_is_not_replaced(tmp_path, cases):
 
 
 def test_hidden_leftovers_of_killed_runs_are_removed_and_nothing_else(tmp_path, cases):
-    from proseg.writing import OutputSet
+    from proseg.system.atomic import OutputSet
 
     out = tmp_path / "out"
     (out / "previews").mkdir(parents=True)

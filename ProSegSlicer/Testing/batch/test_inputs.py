@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proseg.batch.inputs import collect, read_manifest
-from proseg.cases import find_cases
 from proseg.errors import InputError
+from proseg.reading.cases import find_cases
 
 
 @pytest.fixture

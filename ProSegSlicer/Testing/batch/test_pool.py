@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from proseg import worker_client
 from proseg.batch.case import Job
 from proseg.batch.pool import WORKER_BYTES, Pool, WorkerError, free_memory, most_workers
+from proseg.worker import client as worker_client
 
 MADE = """
 import json, os, signal, sys, time

@@ -8,7 +8,7 @@ import pytest
 
 from proseg.batch.table import ALL_COLUMNS, DONE, FAILED, Table
 from proseg.errors import InputError, OutputError
-from proseg.writing import OutputSet
+from proseg.system.atomic import OutputSet
 
 
 def rows(path) -> list[dict[str, str]]:

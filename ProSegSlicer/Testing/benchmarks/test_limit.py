@@ -31,7 +31,7 @@ def test_the_operations_of_a_convolution_are_counted() -> None:
 
 
 def test_the_networks_operations_grow_with_the_slices() -> None:
-    from proseg.network import NetworkConfig, ProSeg
+    from proseg.model.network import NetworkConfig, ProSeg
 
     network = ProSeg(NetworkConfig(widths=(8, 8, 16, 16), depths=(1, 1, 1, 1))).eval()
     few, many = (operations(network, (1, 1, slices, 32, 32), (3.0,)) for slices in (4, 8))

@@ -59,7 +59,7 @@ def test_a_lap_begins_anew(clock: Callable[[float], None]) -> None:
 
 
 def test_a_case_is_watched_from_outside_and_everything_is_as_before(phantom: Any) -> None:
-    from proseg.inference import Segmenter
+    from proseg.segmentation.segmenter import Segmenter
 
     before = {target: getattr(*find(target)) for targets in STAGES.values() for target in targets}
     segmenter = Segmenter(device="cpu")

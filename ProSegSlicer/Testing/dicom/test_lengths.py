@@ -20,7 +20,7 @@ from Testing.made_studies import Made
 
 from proseg.dicom.headers import read_header
 from proseg.dicom.lengths import lengths_fit
-from proseg.imagefiles import quiet
+from proseg.images.files import quiet
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
 

@@ -14,7 +14,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, JPE
 from Testing.made_studies import AXIAL, MR, SAGITTAL, Made, first_pixels
 
 from proseg.errors import InputError
-from proseg.reading import read_t2w
+from proseg.reading.t2w import read_t2w
 
 ENHANCED = f"{MR}.1"
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -25,7 +25,7 @@ from Testing.made_studies import Made, edit, first_pixels
 
 from proseg.dicom.scan import scan
 from proseg.errors import InputError
-from proseg.reading import read_t2w
+from proseg.reading.t2w import read_t2w
 
 BY_SIMPLEITK = {JPEG2000Lossless: "JPEG2000", JPEGLosslessSV1: "JPEG"}  # pydicom's encoders lack these
 

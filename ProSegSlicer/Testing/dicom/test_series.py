@@ -13,7 +13,7 @@ from Testing.made_studies import CORONAL, SAGITTAL, SECONDARY, Made, edit, first
 from proseg.dicom.kinds import is_known_t2w, unsuitable
 from proseg.dicom.scan import scan
 from proseg.errors import InputError
-from proseg.reading import read_t2w
+from proseg.reading.t2w import read_t2w
 
 OTHERS = {
     "a localiser": Made(1, "loc", count=3, tags={"ImageType": ["ORIGINAL", "PRIMARY", "M", "LOCALIZER"]}),

@@ -16,13 +16,13 @@ from Testing.made_dicom import write_enhanced, write_series
 from Testing.made_results import make_result
 from Testing.read_dicom import assert_same_places, errors_of, gland_in, read_by_highdicom
 
-from proseg.dicom.seg import write_dicom_seg
 from proseg.dicom.slices import check_source
 from proseg.errors import InputError, OutputError
 from proseg.labels import ZONES
-from proseg.reading import read_t2w
-from proseg.result import SegmentationResult
-from proseg.writing import write_result
+from proseg.outputs.dicom_seg import write_dicom_seg
+from proseg.outputs.writing import write_result
+from proseg.reading.t2w import read_t2w
+from proseg.segmentation.result import SegmentationResult
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'proseg[dicom]'")
 

@@ -12,8 +12,8 @@ from typing import Any
 import SimpleITK as sitk
 from Testing.made_results import make_result
 
-from proseg import worker
-from proseg.report import report
+from proseg.outputs.report import report
+from proseg.worker import server
 from ProSegSlicerLib import batch
 
 
@@ -70,7 +70,7 @@ class MadeClient:
             sitk.ReadImage(fields["image"])
         except RuntimeError:
             return failed("input", f"{fields['image']} is not an image.")
-        files = worker.write(result, Path(fields["folder"]), fields["keep_image"])
+        files = server.write(result, Path(fields["folder"]), fields["keep_image"])
         return {"event": "done", "report": report(result, fields["image"]), **files}
 
     def poll(self) -> list[dict[str, Any]]:

@@ -65,7 +65,7 @@ def dicom_volume(volume: Any, tmp_path: Any) -> Iterator[Any]:
 @pytest.fixture
 def segmentation(volume: Any, result: Any) -> Any:
     """A segmentation of ``volume`` with the AI's result in it."""
-    from proseg.report import report
+    from proseg.outputs.report import report
     from ProSegSlicerLib.review import keep_ai_result
     from ProSegSlicerLib.segments import create_segmentation
 

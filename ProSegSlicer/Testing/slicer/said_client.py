@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from Testing.made_results import make_result
 
 from proseg.flags import QualityFlag, Severity
-from proseg.report import report
+from proseg.outputs.report import report
 
 FLAGS = (
     QualityFlag("touches_border", Severity.INFO, "The gland touches the left edge of the image.", (9,)),

@@ -16,7 +16,7 @@ import slicer.util
 from Testing.made_results import make_result
 from Testing.slicer.batch_runs import MadeClient, failed, run
 
-from proseg import worker_client
+from proseg.worker import client as worker_client
 from ProSegSlicerLib import batch
 
 

@@ -18,8 +18,8 @@ import slicer
 import slicerio
 from Testing.slicer.batch_runs import Run, run
 
-from proseg import worker_client
 from proseg.phantom import make_phantom
+from proseg.worker import client as worker_client
 from ProSegSlicerLib.review import ai_report
 from ProSegSlicerLib.segments import segmentation_of, zones
 

@@ -13,7 +13,7 @@ from Testing.slicer.test_review import EDIT
 
 from proseg.errors import InputError, OutputError
 from proseg.labels import PZ, ZONES
-from proseg.segnrrd import terminology
+from proseg.outputs.segnrrd import terminology
 from ProSegSlicerLib import exports, review
 from ProSegSlicerLib.segments import create_segmentation, set_zones
 

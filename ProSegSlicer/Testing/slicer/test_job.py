@@ -17,7 +17,7 @@ from Testing.slicer.test_review import EDIT
 
 from proseg.errors import InputError
 from proseg.labels import PZ
-from proseg.worker_client import WorkerClient
+from proseg.worker.client import WorkerClient
 from ProSegSlicerLib import review
 from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.overlay import uncertainty_volume

@@ -32,7 +32,7 @@ def test_slicer_is_told_what_the_module_is(module: Any) -> None:
 
 
 def test_the_terminology_is_loaded_once_slicer_has_started(module: Any, stage: Any) -> None:
-    from proseg.segnrrd import ZONE_CONTEXT
+    from proseg.outputs.segnrrd import ZONE_CONTEXT
 
     module.ProSegSlicer(SimpleNamespace(path=str(standins.MODULE_FILE)))
     stage.app.send("startupCompleted()")

@@ -12,8 +12,8 @@ from Testing.slicer.conftest import paint
 
 from proseg.errors import InputError
 from proseg.labels import CG, PZ
-from proseg.report import report
-from proseg.review import ReviewStatus
+from proseg.outputs.report import report
+from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import review
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 from ProSegSlicerLib.volumes import add_volume

@@ -13,7 +13,7 @@ from ProSegSlicerLib.volumes import refusal, to_sitk
 
 
 def test_the_example_is_an_image_that_can_be_segmented(scene: Any) -> None:
-    from proseg.checks import check_t2w
+    from proseg.images.checks import check_t2w
 
     volume = sample_data.load_phantom()
     assert refusal(volume) is None

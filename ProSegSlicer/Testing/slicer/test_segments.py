@@ -12,7 +12,7 @@ from Testing.made_results import make_result
 
 from proseg.errors import InputError
 from proseg.labels import CG, PZ, ZONES
-from proseg.segnrrd import terminology
+from proseg.outputs.segnrrd import terminology
 from ProSegSlicerLib import segments
 from ProSegSlicerLib.volumes import add_volume
 

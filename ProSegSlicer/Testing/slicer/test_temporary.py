@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proseg.temporary import STALE_S
+from proseg.system.temporary import STALE_S
 from ProSegSlicerLib.temporary import make_folder, private_folder
 
 

@@ -6,7 +6,7 @@ import pytest
 import slicer
 
 from proseg.labels import ANATOMICAL_STRUCTURE, ZONES
-from proseg.segnrrd import ZONE_CONTEXT, terminology
+from proseg.outputs.segnrrd import ZONE_CONTEXT, terminology
 from ProSegSlicerLib.scene import logic
 from ProSegSlicerLib.terminology import TERMS, load_terminology
 

@@ -101,7 +101,7 @@ def test_a_labelmap_goes_through_slicers_own_image_and_back() -> None:
 
 
 def _slice_has_labels(labelmap: sitk.Image, index: int) -> bool:
-    from proseg.geometry import SUPERIOR_AXES, orientation_code
+    from proseg.images.geometry import SUPERIOR_AXES, orientation_code
 
     axis = next(a for a, letter in enumerate(orientation_code(labelmap)) if letter in SUPERIOR_AXES)
     return bool(np.take(sitk.GetArrayViewFromImage(labelmap), index, axis=2 - axis).any())

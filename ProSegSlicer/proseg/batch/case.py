@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proseg.cases import Found
 from proseg.errors import ProSegError
+from proseg.reading.cases import Found
 
 if TYPE_CHECKING:
     from proseg.batch.table import Row
-    from proseg.checks import T2WImage
-    from proseg.inference import Segmenter
-    from proseg.result import SegmentationResult
-    from proseg.writing import OutputSet
+    from proseg.images.checks import T2WImage
+    from proseg.segmentation.result import SegmentationResult
+    from proseg.segmentation.segmenter import Segmenter
+    from proseg.system.atomic import OutputSet
 
 PREVIEWS, REPORTS, THUMBNAILS = "previews", "reports", "previews/small"  # in the output folder
 THUMBNAIL_COLUMNS, THUMBNAIL_SLICES, THUMBNAIL_WIDTH = 3, 6, 480  # the last in pixels
@@ -125,15 +125,16 @@ def attempt(
     """
     from proseg.batch.folder import without_folders
     from proseg.batch.table import DONE, FAILED, STAMP
-    from proseg.report import report, report_row, source_name
-    from proseg.worker import failure
+    from proseg.outputs.report import report, report_row, source_name
+    from proseg.worker.server import failure
 
     case = Found(job.id, Path(job.path))
     began, stamp = time.perf_counter(), case.stamp()
     try:
         from proseg.dicom.slices import check_source
-        from proseg.reading import read_t2w
-        from proseg.writing import DICOM_ENDING, ending_of
+        from proseg.outputs.writing import DICOM_ENDING
+        from proseg.reading.t2w import read_t2w
+        from proseg.system.atomic import ending_of
 
         with read_t2w(case.path) as t2w:
             if any(ending_of(target) == DICOM_ENDING for target in job.targets):
@@ -165,7 +166,8 @@ def write(result: SegmentationResult, t2w: T2WImage, name: str, targets: Sequenc
     Raises:
         OutputError: one of them cannot be written.
     """
-    from proseg.writing import OutputSet, write_result
+    from proseg.outputs.writing import write_result
+    from proseg.system.atomic import OutputSet
 
     with OutputSet() as outputs:
         for target in targets:
@@ -180,8 +182,8 @@ def write_thumbnail(result: SegmentationResult, _: str, path: Path, outputs: Out
     """Write six slices with their contours, from base to apex, as a small JPEG for a summary of many cases."""
     from PIL import Image
 
-    from proseg.preview import tiles
-    from proseg.writing import atomic
+    from proseg.outputs.preview import tiles
+    from proseg.system.atomic import atomic
 
     inside = [tile for tile in tiles(result) if tile.level in ("base", "mid", "apex")] or tiles(result)
     chosen = sorted({round(k * (len(inside) - 1) / (THUMBNAIL_SLICES - 1)) for k in range(THUMBNAIL_SLICES)})
@@ -197,20 +199,20 @@ def write_thumbnail(result: SegmentationResult, _: str, path: Path, outputs: Out
 
 
 def _write_preview(result: SegmentationResult, _: str, path: Path, outputs: OutputSet) -> None:
-    from proseg.preview import write_preview
+    from proseg.outputs.preview import write_preview
 
     write_preview(result, path, outputs)
 
 
 def _write_json(result: SegmentationResult, name: str, path: Path, outputs: OutputSet) -> None:
-    from proseg.report import report, to_json
-    from proseg.writing import write_text
+    from proseg.outputs.report import report, to_json
+    from proseg.system.atomic import write_text
 
     write_text(to_json(report(result, name)), path, outputs)
 
 
 def _write_page(result: SegmentationResult, name: str, path: Path, outputs: OutputSet) -> None:
-    from proseg.page import write_page
+    from proseg.outputs.page import write_page
 
     write_page(result, name, path, outputs)
 

@@ -17,9 +17,10 @@ from types import TracebackType
 
 from proseg.batch.journal import JOURNAL, LOCK, Journal, Lock
 from proseg.batch.table import DONE, FAILED, STAMP, Row, Table
-from proseg.cases import Found
 from proseg.errors import OutputError
-from proseg.writing import check_target, trouble
+from proseg.outputs.writing import check_target
+from proseg.reading.cases import Found
+from proseg.system.atomic import trouble
 
 TABLE = "results.csv"
 LISTED = 3  # files named in one sentence

@@ -11,11 +11,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from proseg.archives import ENDING as ZIP_ENDING
-from proseg.archives import within_zip
 from proseg.batch.case import Case
-from proseg.cases import IMAGE_ENDINGS, MAX_ID_BYTES, Found, find_cases, name_cases, safe_name
 from proseg.errors import InputError, brief
+from proseg.reading.archives import ENDING as ZIP_ENDING
+from proseg.reading.archives import within_zip
+from proseg.reading.cases import IMAGE_ENDINGS, MAX_ID_BYTES, Found, find_cases, name_cases, safe_name
 
 MANIFEST_ENDING = ".csv"
 PATH, ID, PSA = "path", "id", "psa"  # a manifest's columns; it may have others
@@ -154,7 +154,7 @@ def _expanded(given: str, path: Path) -> tuple[Path, list[Path]]:
 
 def _one_a_series(paths: Iterable[Path]) -> Iterable[Path]:
     """The paths, with the folder in place of single DICOM files: all files of a series are one case."""
-    from proseg.imagefiles import image_format
+    from proseg.images.files import image_format
 
     for path in paths:
         try:

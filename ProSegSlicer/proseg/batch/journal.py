@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from proseg.batch.table import Row
 from proseg.errors import OutputError
-from proseg.writing import atomic, trouble
+from proseg.system.atomic import atomic, trouble
 
 JOURNAL, LOCK = ".proseg-batch.journal", ".proseg-batch.lock"
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)

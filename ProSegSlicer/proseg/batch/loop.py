@@ -18,7 +18,7 @@ from proseg.batch.folder import OutputFolder
 from proseg.batch.progress import BatchProgress
 from proseg.batch.table import DONE, FAILED, Row
 from proseg.errors import OutputError, ProSegError
-from proseg.writing import SEGMENTATION_ENDING
+from proseg.outputs.writing import SEGMENTATION_ENDING
 
 WAIT_S = 0.5
 MANY_DEATHS = 3  # by worker, one after the other with nothing done between: then it is not the cases

@@ -16,9 +16,9 @@ from typing import Any
 
 from proseg.batch.case import Answer, Job
 from proseg.errors import ProSegError
-from proseg.threads import threads_of
-from proseg.worker_client import WorkerClient, worker_command
-from proseg.worker_death import GPUS
+from proseg.system.threads import threads_of
+from proseg.worker.client import WorkerClient, worker_command
+from proseg.worker.death import GPUS
 
 WORKER_BYTES = 1200 * 2**20  # of memory: what an image of 1024 x 1024 x 40 voxels takes (docs/speed.md)
 POLL_S = 0.01

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from proseg.batch.case import PREVIEWS, REPORTS, THUMBNAILS
 from proseg.batch.table import FAILED, Row
 from proseg.labels import ZONES
-from proseg.quality import LOW_CONFIDENCE
-from proseg.report import INTENDED_USE
-from proseg.writing import write_text
+from proseg.outputs.report import INTENDED_USE
+from proseg.segmentation.quality import LOW_CONFIDENCE
+from proseg.system.atomic import write_text
 
 SUMMARY = "summary.html"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proseg.errors import InputError
-from proseg.report import COLUMNS, to_csv
-from proseg.writing import write_text
+from proseg.outputs.report import COLUMNS, to_csv
+from proseg.system.atomic import write_text
 
 if TYPE_CHECKING:
-    from proseg.cases import Found
-    from proseg.writing import OutputSet
+    from proseg.reading.cases import Found
+    from proseg.system.atomic import OutputSet
 
 DONE, FAILED = "done", "failed"
 STAMP = "input_stamp"  # ``Found.stamp`` of the files that the row is about

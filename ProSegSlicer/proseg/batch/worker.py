@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from proseg.batch.case import Job, attempt
-from proseg.worker import Worker, field, main
+from proseg.worker.server import Worker, field, main
 
 
 class BatchWorker(Worker):

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 
 from proseg.dicom.lengths import lengths_fit
 from proseg.dicom.text import decoded
-from proseg.imagefiles import nameable, quiet
+from proseg.images.files import nameable, quiet
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from proseg.dicom.headers import Header
 from proseg.dicom.slices import discreet
 from proseg.errors import InputError
-from proseg.fileheaders import EXPORT_AGAIN
-from proseg.temporary import no_room_for
+from proseg.images.headers import EXPORT_AGAIN
+from proseg.system.temporary import no_room_for
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -15,8 +15,8 @@ from proseg.dicom.headers import Header, read_header
 from proseg.dicom.meta import head_of, is_dicom, is_mr_image, is_of_series, packing
 from proseg.dicom.multiframe import frames_of, is_multi_frame
 from proseg.dicom.text import without_names
-from proseg.folders import walk
-from proseg.imagefiles import quiet
+from proseg.images.files import quiet
+from proseg.system.folders import walk
 
 PLANES = ("sagittal", "coronal", "axial")  # by the patient axis (L, P, S) nearest to the slice normal
 SAME_PLACE_MM = 0.01  # slices nearer than this are at the same position

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from proseg.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
 from proseg.dicom.headers import read_header
 from proseg.dicom.kinds import T2_MIN_ECHO_MS, is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
 from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
@@ -19,8 +18,9 @@ from proseg.dicom.multiframe import write_frames
 from proseg.dicom.scan import Folder, Series, scan
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
-from proseg.imagefiles import load
-from proseg.temporary import private_folder
+from proseg.images.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
+from proseg.images.files import load
+from proseg.system.temporary import private_folder
 
 DUPLICATE_MM = 0.01  # slices nearer than this are at the same position
 UNEVEN_FLAGGED, UNEVEN_REFUSED = 0.02, 0.10  # how much a step may differ from the usual one, as a share of it

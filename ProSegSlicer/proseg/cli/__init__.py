@@ -1,0 +1,1 @@
+"""The command line: `proseg segment`, `batch`, `info` and `demo`."""

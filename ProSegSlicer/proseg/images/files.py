@@ -1,0 +1,165 @@
+"""Reading one image file through SimpleITK, with its errors in plain words and its chatter off stderr."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from proseg.errors import InputError
+from proseg.images.headers import EXPORT_AGAIN, check_header, check_size
+from proseg.system.temporary import no_room_for, private_folder
+
+FORMATS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage", "GDCMImageIO": "DICOM"}
+ACCEPTED = "Give a NIfTI, NRRD or MetaImage file, or the folder or ZIP of a DICOM study."
+
+_lock = threading.Lock()
+_hushed = 0
+_stderr: int | None = None
+_warned = True
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what ITK and its libraries print off stderr; may be nested and used from several threads.
+
+    NIfTI, MetaImage and VNL write to file descriptor 2 themselves, so turning ITK's warnings off is not enough.
+    """
+    global _hushed, _stderr, _warned
+    with _lock:
+        if _hushed == 0:
+            _warned = sitk.ProcessObject.GetGlobalWarningDisplay()
+            sitk.ProcessObject.SetGlobalWarningDisplay(False)
+            _stderr = _redirect_stderr()
+        _hushed += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _hushed -= 1
+            if _hushed == 0:
+                sitk.ProcessObject.SetGlobalWarningDisplay(_warned)
+                if _stderr is not None:
+                    os.dup2(_stderr, 2)
+                    os.close(_stderr)
+
+
+def _redirect_stderr() -> int | None:
+    """Point descriptor 2 at nothing; returns a copy of the old one, or None where a process has no stderr."""
+    try:
+        kept = os.dup(2)
+    except OSError:
+        return None
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return kept
+
+
+@contextmanager
+def nameable(files: Sequence[Path]) -> Iterator[list[str]]:
+    """The files' names as SimpleITK takes them. One that is not Unicode would crash it: a link stands in for that.
+
+    Raises:
+        InputError: the link cannot be made.
+    """
+    if all(map(_is_unicode, map(str, files))):
+        yield [str(file) for file in files]
+        return
+    with private_folder(ascii(str(files[0]))) as folder:
+        with no_room_for(ascii(str(files[0]))):
+            names = [_stand_in(file, folder / str(number)) for number, file in enumerate(files)]
+        yield names
+
+
+def _stand_in(file: Path, link: Path) -> str:
+    """Make a link to a file's folder, so that a second file with the voxels is there as well, or to the file itself."""
+    if _is_unicode(file.name):
+        link.symlink_to(file.parent.absolute(), target_is_directory=True)
+        return str(link / file.name)
+    link = link.with_suffix("".join(filter(_is_unicode, file.suffixes[-2:])))
+    link.symlink_to(file.absolute())
+    return str(link)
+
+
+def _is_unicode(name: str) -> bool:
+    return name == name.encode(errors="replace").decode()
+
+
+def image_format(path: Path) -> str | None:
+    """The format of a file by its content: one of ``FORMATS``' names, another ImageIO's name, or None: no image."""
+    with quiet(), nameable([path]) as (name,):
+        io = sitk.ImageFileReader.GetImageIOFromFileName(name)
+    return FORMATS.get(io, io) or None
+
+
+def read_image_file(path: Path, name: str = "") -> sitk.Image:
+    """Read one NIfTI, NRRD or MetaImage file as it is stored; ``name`` is what errors call it, if not by its path.
+
+    Raises:
+        InputError: the file is no image, of another format, damaged, or its geometry is impossible.
+    """
+    name = name or str(path)
+    kind = image_format(path)
+    if kind is None:
+        raise InputError(f"{name} is not an image, or is damaged.", ACCEPTED)
+    if kind not in FORMATS.values():
+        raise InputError(f"{name} is not in a medical image format that keeps its size in mm.", ACCEPTED)
+    check_header(path, kind, name)
+    return load([path], name)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a MetaImage or NRRD file holds its voxels itself; true of a file of another format.
+
+    One whose header does not end within 64 KiB does not pass: what it names could not be seen.
+    """
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    if head.startswith(b"NRRD"):
+        header, *rest = re.split(rb"\r?\n\r?\n", head, maxsplit=1)
+        return bool(rest) and not re.search(rb"^\s*data ?file\s*:", header, re.MULTILINE | re.IGNORECASE)
+    if path.suffix.lower() not in (".mha", ".mhd"):
+        return True
+    named = re.findall(rb"^\s*ElementDataFile\s*[=:]\s*([^\r\n]*)", head, re.MULTILINE | re.IGNORECASE)
+    return bool(named) and all(name.strip().upper() == b"LOCAL" for name in named)
+
+
+def load(files: Sequence[Path], name: str, kind: int = sitk.sitkUnknown) -> sitk.Image:
+    """Read one file, or a sorted series of files, as it is stored; ``name`` is what an error calls it.
+
+    Args:
+        files: in the order of the slices.
+        name: what an error calls the image.
+        kind: SimpleITK's pixel type to read into. By default that of the first file, which need not be able to hold
+            the values of the others: DICOM may scale each slice on its own.
+
+    Raises:
+        InputError: SimpleITK cannot read it, or it names more voxels than any examination has.
+        MemoryError: there is not enough.
+    """
+    try:
+        with quiet(), nameable(files) as names:
+            reader = sitk.ImageFileReader()
+            reader.SetFileName(names[0])
+            reader.ReadImageInformation()
+            check_size(
+                (*reader.GetSize(), *([len(names)] if len(names) > 1 else [])), reader.GetNumberOfComponents(), name
+            )
+            return sitk.ReadImage(names if len(names) > 1 else names[0], kind)
+    except RuntimeError as error:
+        text = str(error).lower()
+        if "allocate memory" in text or "bad_alloc" in text:
+            raise MemoryError from None
+        if "spacing" in text:
+            raise InputError(f"{name} has a voxel spacing of zero or less.", EXPORT_AGAIN) from None
+        if "direction" in text:
+            raise InputError(
+                f"{name} has axes that are not perpendicular to each other.", "Resample it onto a regular grid."
+            ) from None
+        raise InputError(f"{name} is damaged or incomplete and cannot be read.", EXPORT_AGAIN) from None

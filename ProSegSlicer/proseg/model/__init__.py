@@ -1,0 +1,1 @@
+"""The networks, their weights, and what they run on and look at."""

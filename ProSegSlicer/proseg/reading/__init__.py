@@ -1,0 +1,1 @@
+"""From whatever a user names to one T2W image, or to the cases of a folder."""

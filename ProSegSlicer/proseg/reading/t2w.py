@@ -1,0 +1,85 @@
+"""One way in: a file, a DICOM series, a DICOM study or a ZIP of one becomes an image fit for segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from proseg.dicom.meta import is_dicom
+from proseg.dicom.series import read_dicom
+from proseg.errors import InputError
+from proseg.images.checks import T2WImage, check_t2w
+from proseg.images.files import image_format, is_whole, read_image_file
+from proseg.images.names import RESULT_ENDINGS, companions
+from proseg.reading.archives import Archive, is_zip, unpacked, within_zip
+
+__all__ = ["T2WImage", "check_t2w", "read_t2w"]
+
+LISTED = 5  # images named in one sentence
+
+
+def read_t2w(path: str | Path) -> T2WImage:
+    """Read an axial T2W image.
+
+    Args:
+        path: a NIfTI, NRRD or MetaImage file; one file of a DICOM series (its folder's other slices are read too); the
+            folder of a DICOM series; the folder of a DICOM study, or its DICOMDIR, in which the axial T2W series is
+            looked for; a ZIP of any of these, or a path that leads into one, as in ``export.zip/ann``.
+
+    Returns:
+        The image, 3D float32 on its native grid (LPS, mm), with notes on how it was chosen and flags. What was unpacked
+        from a ZIP stays until the image is closed (see ``T2WImage``), for outputs that refer to the DICOM files.
+
+    Raises:
+        InputError: there is no such path, or nothing there that can be segmented.
+    """
+    path = Path(path).expanduser()
+    try:
+        if path.is_dir():
+            return read_dicom(path)
+        if path.is_file():
+            if is_zip(path):  # and a file that may not be read is not "no image"
+                return _read_zip(path, PurePosixPath(), path)
+            if is_dicom(path) or image_format(path) == "DICOM":
+                return read_dicom(path)
+            return replace(check_t2w(read_image_file(path), str(path)), source=path)
+        if within := within_zip(path):
+            return _read_zip(*within, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Check that you may read it.") from None
+    raise InputError(f"{path} does not exist.", "Check the path.")
+
+
+def _read_zip(file: Path, inside: PurePosixPath, path: Path) -> T2WImage:
+    """What a folder or file in a ZIP holds; ``path`` is the two together, as it was given."""
+    with Archive(file, inside) as archive:
+        first = next(archive.entries(), None)
+        if first is None:
+            raise archive.why_empty()
+        one_slice = first.is_dicom and first.path == inside  # of a series, which lies around it
+    with Archive(file, inside.parent if one_slice else inside) as archive, unpacked(archive) as (folder, entries):
+        if any(entry.is_dicom for entry in entries.values()):
+            place = next((made for made, entry in entries.items() if one_slice and entry.path == inside), folder.path)
+            return replace(read_dicom(place, str(path)), source=path, kept=folder)
+        images = {entry.path: made for made, entry in entries.items() if not _is_result(entry.path)}
+        for companion in companions(images):
+            del images[companion]
+        if not images:
+            raise InputError(f"{path} holds no image, only segmentations.", "Give the axial T2W image.")
+        if len(images) > 1:
+            names = ", ".join(map(str, list(images)[:LISTED])) + (" …" if len(images) > LISTED else "")
+            raise InputError(
+                f"{path} holds {len(images)} images: {names}.",
+                f"Give one of them, as {file / next(iter(images))}, or all of them to: proseg batch.",
+            )
+        ((name, made),) = images.items()
+        shown = str(file / name)
+        if not is_whole(made):
+            raise InputError(f"{shown} has its voxels in another file.", "Unpack the ZIP and give the image itself.")
+        image = replace(check_t2w(read_image_file(made, shown), shown), source=path)
+        folder.remove()
+        return image
+
+
+def _is_result(path: PurePosixPath) -> bool:
+    return path.name.lower().endswith(RESULT_ENDINGS)

@@ -1,0 +1,1 @@
+"""From one T2W image to a result: locate, segment, clean up, measure, doubt."""

@@ -1,0 +1,1 @@
+"""Files, folders, signals and threads: what any program needs of the operating system."""

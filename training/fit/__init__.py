@@ -1,0 +1,1 @@
+"""Training: losses, schedules, runs, and the weights files made of them."""
