@@ -100,7 +100,7 @@ def test_the_installed_tree_lacks_nothing_and_needs_nothing_from_the_repository(
 
 
 MISSED = {
-    ("proseg/geometry.py", "proseg/cases.py", "Resources/requirements.txt"): (
+    ("proseg/images/geometry.py", "proseg/reading/cases.py", "Resources/requirements.txt"): (
         "No module named 'proseg.images.geometry'",
         "batch.py needs proseg.reading.cases, which is missing",
         "The requirements cannot be used",

@@ -68,7 +68,7 @@ def test_slicer_installs_every_python_file_and_resource(name: str) -> None:
 
 def test_the_lists_are_brought_up_to_date_and_nothing_else_is_changed() -> None:
     text = cmake_lists.CMAKE_FILE.read_text(encoding="utf-8")
-    stale = text.replace("  proseg/errors.py\n", "").replace("  proseg/cli.py\n", "  proseg/gone.py\n")
+    stale = text.replace("  proseg/errors.py\n", "").replace("  proseg/cli/main.py\n", "  proseg/gone.py\n")
     assert stale != text
     assert cmake_lists.refreshed(stale) == cmake_lists.refreshed(text) == text
 

@@ -167,9 +167,10 @@ def watch(event, arguments):
         os.write(1, f"FORBIDDEN {event} {arguments}".encode())
         os._exit(99)
 import torch
-from proseg import cli
-import proseg.reading.archives, proseg.dicom.series, proseg.segmentation.segmenter, proseg.outputs.page,
-proseg.outputs.preview, proseg.reading.t2w sys.addaudithook(watch)
+from proseg.cli import main as cli
+import proseg.reading.archives, proseg.dicom.series, proseg.segmentation.segmenter, proseg.reading.t2w
+import proseg.outputs.page, proseg.outputs.preview
+sys.addaudithook(watch)
 if sys.argv[1] == "probe":
     import socket
     socket.create_connection(("127.0.0.1", 9))

@@ -11,10 +11,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Segmenter": "inference",
-    "SegmentationResult": "result",
-    "read_t2w": "reading",
-    "write_result": "writing",
+    "Segmenter": "segmentation.segmenter",
+    "SegmentationResult": "segmentation.result",
+    "read_t2w": "reading.t2w",
+    "write_result": "outputs.writing",
     "make_phantom": "phantom",
     "ProSegError": "errors",
 }

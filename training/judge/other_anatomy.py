@@ -245,8 +245,8 @@ def main() -> None:
         ask("real examinations, for comparison", image)
     heading = (
         "# Where there is no prostate\n\nMade by `python -m training.judge.other_anatomy`. The threshold of "
-        "*doubtful_gland* was chosen on such volumes and on the real examinations, most of which the networks have learned from: new "
-        "weights and new seeds must confirm it."
+        "*doubtful_gland* was chosen on such volumes and on the real examinations, most of which the networks have "
+        "learned from: new weights and new seeds must confirm it."
     )
     write_text(f"{heading}\n\n{table(answers)}", options.out)
 

@@ -122,7 +122,7 @@ def test_an_image_cut_short_never_appears(tmp_path: Path, ending: str) -> None:
 import resource, signal, sys
 import numpy as np, SimpleITK as sitk
 from proseg.errors import OutputError
-from proseg.writing import write_image
+from proseg.outputs.writing import write_image
 image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 255, (20, 60, 60)).astype(np.uint8))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

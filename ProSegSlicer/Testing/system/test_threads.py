@@ -21,7 +21,7 @@ def test_whoever_set_it_before_knows_better(monkeypatch: pytest.MonkeyPatch) -> 
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
-@pytest.mark.parametrize("program", ["proseg.cli.main", "proseg.worker"])
+@pytest.mark.parametrize("program", ["proseg.cli.main", "proseg.worker.server"])
 def test_it_is_asked_for_before_torch_is_loaded(program: str) -> None:
     code = (
         f"import sys; import {program} as program; program.share_processor = lambda: print('torch' in sys.modules);"
