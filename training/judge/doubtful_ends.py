@@ -143,8 +143,8 @@ def page(outcomes: Iterable[Outcome], files: Sequence[Path]) -> str:
     return (
         "# Doubtful ends\n\n"
         f"Made by `python -m training.judge.doubtful_ends` on {judged_by(len(cases), files)}. How far a zone is "
-        "believed in a slice is its mean probability over the voxels that would be its own. PZ counts in the half of the "
-        "gland towards the base, CG in the one towards the apex.\n\n"
+        "believed in a slice is its mean probability over the voxels that would be its own. PZ counts in the half "
+        "of the gland towards the base, CG in the one towards the apex.\n\n"
         f"{belief_table(slices)}\n\n"
         "So towards the base PZ, and towards the apex CG, ends with the last slice in which it is believed far enough. "
         "What that changes of the Dice of the same cases, mean ± standard error; the first line is the Dice without "
