@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,15 @@ def phantom() -> Phantom:
     from proseg.phantom import make_phantom
 
     return make_phantom(size=(144, 144, 20), spacing=(0.9, 0.9, 3.6))
+
+
+@pytest.fixture(autouse=True)
+def _own_threads() -> Iterator[None]:
+    """Give torch its threads back: a training sets their number for good, and results differ with it in a few voxels."""
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 2
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
