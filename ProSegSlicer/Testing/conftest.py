@@ -42,7 +42,7 @@ def phantom() -> Phantom:
 
 @pytest.fixture(autouse=True)
 def _own_threads() -> Iterator[None]:
-    """Give torch its threads back: a training sets their number for good, and results differ with it in a few voxels."""
+    """Give torch its threads back: a training sets their number for good, and a few voxels differ with it."""
     before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 2
     yield
     if "torch" in sys.modules:
