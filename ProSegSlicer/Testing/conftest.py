@@ -43,7 +43,7 @@ def phantom() -> Phantom:
 @pytest.fixture(autouse=True)
 def _own_threads() -> Iterator[None]:
     """Give torch its threads back: a training sets their number for good, and a few voxels differ with it."""
-    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else 2
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else int(os.environ["OMP_NUM_THREADS"])
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(before)

@@ -1,9 +1,10 @@
-"""Imports between rooms are those of the tables in docs/architecture.md, and none leads back up."""
+"""Imports between rooms are those of the tables in docs/architecture.md, and no module leads back to itself."""
 
 from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,20 @@ def table(house: str) -> dict[str, set[str]]:
     return {row[1].strip(" `"): set(re.findall(r"`(\w+)`", row[3])) for row in rows}
 
 
-def imported(source: str, house: str) -> set[str]:
-    """The rooms of a house that a file imports from, at its top or inside functions."""
+def names_in(source: str) -> set[str]:
+    """Dotted names of all absolute imports, at the top of a file or inside functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    inside = {name.split(".")[1] for name in names if name.startswith(f"{house}.")}
+    return names
+
+
+def imported(source: str, house: str) -> set[str]:
+    """The rooms of a house that a file imports from."""
+    inside = {name.split(".")[1] for name in names_in(source) if name.startswith(f"{house}.")}
     return {name for name in inside if (HOUSES[house] / name).is_dir() or (HOUSES[house] / f"{name}.py").is_file()}
 
 
@@ -50,6 +56,17 @@ def test_every_room_is_in_the_table_and_imports_what_the_table_lists(house: str)
 def test_no_arrow_of_the_table_leads_back(house: str) -> None:
     rooms = list(table(house))
     assert all(rooms.index(other) < rooms.index(room) for room, others in table(house).items() for other in others)
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_no_module_imports_itself_through_others(house: str) -> None:
+    root = HOUSES[house].parent
+    files = {".".join(path.relative_to(root).with_suffix("").parts): path for path in HOUSES[house].rglob("*.py")}
+    graph = {}
+    for module, path in files.items():
+        names = names_in(path.read_text(encoding="utf-8"))
+        graph[module] = {name for name in {*names, *(name.rpartition(".")[0] for name in names)} if name in files}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize(

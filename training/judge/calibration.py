@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,41 +34,11 @@ from training.command import run_command
 from training.data.datasets import find_cases
 from training.judge.evaluate import judged_by, unseen
 from training.judge.outcomes import Outcome, SliceOutcome, outcome_of
-from training.judge.reliability import Bins, bins, draw
+from training.judge.reliability import Judgement, bins, draw
 
 GROUPS = 5  # of patients, for cross-fitting
 ERROR = 0.7  # Dice below which a slice is in real error: proseg.segmentation.quality says why
 PRIOR = 1.0  # pulls temperatures and slopes towards 1, as so many slices of evidence
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the doubts were worth.
-
-    Attributes:
-        gland, zones: of voxels, the probability of gland and of PZ within the gland.
-        slices: of slices with gland, expected and reached Dice.
-        checked, errors, found: slices to check, slices in real error, and those that are both.
-        warned: cases with a warning about uncertain slices or the whole gland.
-        cases: all cases.
-    """
-
-    gland: Bins
-    zones: Bins
-    slices: Bins
-    checked: int
-    errors: int
-    found: int
-    warned: int
-    cases: int
-
-    def row(self, name: str) -> str:
-        """A line of the table."""
-        precision = f"{self.found / self.checked:.2f}" if self.checked else "–"
-        recall = f"{self.found / self.errors:.2f}" if self.errors else "–"
-        numbers = [f"{part.ece:.3f}" for part in (self.gland, self.zones, self.slices)]
-        counts = [f"{self.checked / self.cases:.1f}", precision, recall, f"{self.warned} of {self.cases}"]
-        return f"| {' | '.join([name, *numbers, *counts])} |"
 
 
 HEADINGS = (

@@ -4,8 +4,9 @@
 FOLDER``
 
 ``--runs`` takes folders of ``training.fit.train`` or folders of such folders, ablations and baselines alike
-(``training. ablate`` makes them); runs of the same recipe on several folds are pooled. Every case is judged by networks
-that have not learned from it. Writes ``comparison.md`` and ``comparison.csv``, a row a contender, case and structure.
+(``training.fit.ablate`` makes them); runs of the same recipe on several folds are pooled. Every case is judged by
+networks that have not learned from it. Writes ``comparison.md`` and ``comparison.csv``, a row a contender, case and
+structure.
 """
 
 from __future__ import annotations

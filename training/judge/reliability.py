@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-if TYPE_CHECKING:
-    from training.judge.calibration import Judgement
 
 BINS = 15
 SIDE, MARGIN, TOP = 300, 56, 48  # pixels: of a diagram, of what stands around it
@@ -29,6 +25,36 @@ class Bins:
         """Expected calibration error (Naeini et al., AAAI 2015): mean gap between said and true; nan of nothing."""
         total = self.weight.sum()
         return float((self.weight * np.abs(self.said - self.true)).sum() / total) if total else float("nan")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the doubts were worth.
+
+    Attributes:
+        gland, zones: of voxels, the probability of gland and of PZ within the gland.
+        slices: of slices with gland, expected and reached Dice.
+        checked, errors, found: slices to check, slices in real error, and those that are both.
+        warned: cases with a warning about uncertain slices or the whole gland.
+        cases: all cases.
+    """
+
+    gland: Bins
+    zones: Bins
+    slices: Bins
+    checked: int
+    errors: int
+    found: int
+    warned: int
+    cases: int
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        precision = f"{self.found / self.checked:.2f}" if self.checked else "–"
+        recall = f"{self.found / self.errors:.2f}" if self.errors else "–"
+        numbers = [f"{part.ece:.3f}" for part in (self.gland, self.zones, self.slices)]
+        counts = [f"{self.checked / self.cases:.1f}", precision, recall, f"{self.warned} of {self.cases}"]
+        return f"| {' | '.join([name, *numbers, *counts])} |"
 
 
 def bins(said: np.ndarray, true: np.ndarray, weight: np.ndarray) -> Bins:

@@ -73,7 +73,7 @@ def find_cases(
     each is one. A study in a ZIP that lies unpacked in the folder as well is passed over. What may not be listed, or is
     damaged, counts as a case, so that its trouble is told. Links to folders are followed, see ``folders.walk``. Hidden
     files and folders are passed over, and segmentations (``.seg.nrrd``), and by their names label maps and other
-    contrasts beside an image (``imagenames.companions``).
+    contrasts beside an image (``images.names.companions``).
 
     Args:
         folder: where to look; a folder, or a ZIP file.

@@ -44,7 +44,7 @@ def arrays(tmp_path: Path) -> Path:
 
 def fill(arrays: Path, store: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
     where = ["--arrays", str(arrays), "--out", str(store), "--crops", str(COUNT), "--processes", "0"]
-    monkeypatch.setattr(sys, "argv", ["crop_store", *where, *more])
+    monkeypatch.setattr(sys, "argv", ["patch_store", *where, *more])
     patch_store.main()
 
 

@@ -43,7 +43,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for number in range(6):
         save(make_case(number), arrays)
     where = ["--arrays", str(arrays), "--out", str(tmp_path / "store"), "--crops", str(COUNT), "--processes", "0"]
-    monkeypatch.setattr(sys, "argv", ["crop_store", *where, "--progressive"])
+    monkeypatch.setattr(sys, "argv", ["patch_store", *where, "--progressive"])
     patch_store.main()
     for module in (train, side_by_side):
         monkeypatch.setattr(module, "NetworkConfig", lambda: TINY)

@@ -76,12 +76,10 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 @pytest.fixture(autouse=True)
 def _seeded_on_one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the command does
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
-    torch.set_num_threads(threads)
 
 
 def make_trainer(out: Path, *arguments: str, cases: list[Arrays] | None = None) -> Trainer:
