@@ -7,8 +7,6 @@ import re
 import struct
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ import pytest
 import SimpleITK as sitk
 
 from proseg.errors import InputError
-from proseg.images.files import quiet
 from proseg.reading.t2w import read_t2w
 
 
@@ -151,24 +148,6 @@ def test_a_refusal_by_content_names_the_file(tmp_path):
     path = write(volume(2), tmp_path / "two.nrrd")
     with pytest.raises(InputError, match=f"^{re.escape(str(path))} has 2 axial slices"):
         read_t2w(path)
-
-
-def test_stderr_speaks_again_after_quiet_and_only_after_the_last(capfd):
-    barrier = threading.Barrier(2)
-
-    def one(delay):
-        with quiet():
-            barrier.wait(5)
-            time.sleep(delay)
-            os.write(2, b"hidden")
-
-    threads = [threading.Thread(target=one, args=(delay,)) for delay in (0, 0.05)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    os.write(2, b"heard")
-    assert capfd.readouterr().err == "heard"
 
 
 def test_importing_reading_does_not_import_torch():

@@ -19,7 +19,6 @@ from proseg.errors import ProSegError
 from proseg.phantom import Phantom
 from proseg.worker import client as worker_client
 from proseg.worker.client import WorkerClient, python_executable, worker_command
-from proseg.worker.death import explain
 
 MODULES = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60  # for what takes two seconds on a machine that has nothing else to do
@@ -221,29 +220,6 @@ def test_without_any_python_that_is_told_like_a_death(monkeypatch: pytest.Monkey
     (died,) = client.poll()
     assert "PythonSlicer" in died["sentence"]
     assert died["remedy"]
-
-
-@pytest.mark.parametrize(
-    ("code", "device", "tail", "sentence", "remedy"),
-    [
-        (-11, "cuda", [], "crashed (SIGSEGV) while computing on the GPU", "device to CPU"),
-        (-11, "cpu", [], "crashed (SIGSEGV).", "Try again"),
-        (-9, "cuda", [], "memory ran out", "Close other programs"),
-        (139, "cpu", [], "crashed (SIGSEGV)", "Try again"),
-        (137, None, [], "memory ran out", "Close other programs"),
-        (0xC0000005, "mps", [], "crashed (0xc0000005) while computing on the GPU", "device to CPU"),
-        (0xC0000017, "cpu", [], "ran out of memory", "Close other programs"),
-        (1, "cpu", ["[python-real] exit abnormally - Report the problem."], "crashed, or the system ended it", "Close"),
-        (1, "cuda", ["[python-real] exit abnormally - Report the problem."], "crashed, or", "device to CPU"),
-        (1, "cpu", ["Traceback:", "OSError: gone", "  at the end", ""], "exit code 1 (OSError: gone)", "report it"),
-    ],
-)
-def test_deaths_that_cannot_be_staged_here_have_their_words_too(
-    code: int, device: str | None, tail: list[str], sentence: str, remedy: str
-) -> None:
-    told = explain(code, True, device, tail)
-    assert sentence in told[0]
-    assert remedy in told[1]
 
 
 def test_what_is_not_of_the_protocol_goes_to_the_log_with_stderr() -> None:
