@@ -20,9 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.processes import ROOT
 from benchmarks.speed.page import AGREEMENT, machine
-from benchmarks.speed.processes import ROOT
-from benchmarks.speed.tables import table
+from benchmarks.tables import table
 from proseg.labels import CG, PZ
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HOUSES = {"proseg": ROOT / "ProSegSlicer" / "proseg", "training": ROOT / "training"}
+HOUSES = {"proseg": ROOT / "ProSegSlicer" / "proseg", "training": ROOT / "training", "benchmarks": ROOT / "benchmarks"}
 
 
 def table(house: str) -> dict[str, set[str]]:

@@ -30,7 +30,7 @@ def measure(path: str) -> dict[str, Any]:
     import torch
     from monai.inferers import SlidingWindowInferer
 
-    from benchmarks.speed.processes import own_peak_mb
+    from benchmarks.processes import own_peak_mb
 
     volume = _load(path)
     network, windows = make_network(), 0

@@ -36,7 +36,7 @@ def measure(path: str) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from benchmarks.speed.processes import own_peak_mb
+    from benchmarks.processes import own_peak_mb
 
     image = nibabel.load(path)
     array = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)

@@ -29,7 +29,7 @@ def measure(path: str, folder: str) -> dict[str, Any]:
     import torch
     from taps import __version__, inference
 
-    from benchmarks.speed.processes import own_peak_mb
+    from benchmarks.processes import own_peak_mb
 
     kept = _Kept(inference.ONNXPredictor(inference.resolve_checkpoint(None), device="cpu"))
     kept(torch.from_numpy(np.zeros((1, 1, *inference.ROI_SIZE), np.float32)))

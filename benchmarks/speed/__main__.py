@@ -19,11 +19,11 @@ import uuid
 from pathlib import Path
 
 from benchmarks.peers.environment import python_of
+from benchmarks.processes import ROOT, RunError
 from benchmarks.speed import page
 from benchmarks.speed.goals import Results
 from benchmarks.speed.picture import draw
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import ROOT, RunError
 from benchmarks.speed.volumes import Volumes
 
 RESULTS = ROOT / "runs" / "speed"

@@ -6,10 +6,10 @@ import shutil
 import sys
 from typing import Any
 
+from benchmarks.processes import RunError, TreeMemory, run
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import RunError, TreeMemory, run
-from benchmarks.speed.tables import megabytes, seconds, table
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import megabytes, seconds, table
 
 TITLE = "Batch"
 SEEDS = 4  # different examinations, each several times

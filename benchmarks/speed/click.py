@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import RunError, call, peak_mb_of
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import RunError, call, peak_mb_of
-from benchmarks.speed.tables import megabytes, seconds, table
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import megabytes, seconds, table
 
 TITLE = "In Slicer"
 PANEL_LOOKS_S = 0.05  # the panel's timer: the time between two looks at a run

@@ -6,10 +6,10 @@ import statistics
 import sys
 from typing import Any
 
+from benchmarks.processes import Ran, RunError, alternate, call
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import Ran, RunError, alternate, call
-from benchmarks.speed.tables import megabytes, seconds, table
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import megabytes, seconds, table
 
 TITLE = "Cold"
 BARE, TORCH, HELP, SEGMENT = "an empty Python", "`import torch`", "`proseg --help`", f"`proseg segment`, {name(USUAL)}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.speed import cold, growth, limit, peers
-from benchmarks.speed.tables import percent, seconds, table, times
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import percent, seconds, table, times
 
 Results = dict[str, dict[str, Any]]
 """What each section found, by the section's name."""

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.processes import RunError, call
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import RunError, call
-from benchmarks.speed.tables import megabytes, table
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import megabytes, table
 
 TITLE = "On a GPU"
 RUNS = 30  # a pass takes milliseconds

@@ -6,10 +6,10 @@ import statistics
 import time
 from typing import Any
 
+from benchmarks.processes import call
 from benchmarks.speed.fits import exponent, line
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import call
-from benchmarks.speed.tables import seconds, table
+from benchmarks.tables import seconds, table
 
 TITLE = "Growth"
 PIXEL_MM, SLICE_MM = 0.625, 3.0

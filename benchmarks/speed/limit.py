@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.processes import call
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import call
-from benchmarks.speed.tables import percent, seconds, table
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import percent, seconds, table
 
 TITLE = "The limit"
 PEAK_S = 0.5  # seconds to look for a peak in each shape

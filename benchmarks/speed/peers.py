@@ -6,11 +6,11 @@ import statistics
 from typing import Any
 
 from benchmarks.peers import bundle, nnunet, taps
+from benchmarks.processes import RunError, call
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import RunError, call
-from benchmarks.speed.tables import megabytes, seconds, table, times
 from benchmarks.speed.volumes import USUAL, name
 from benchmarks.speed.warm import one
+from benchmarks.tables import megabytes, seconds, table, times
 
 TITLE = "Beside others"
 TAPS, BUNDLE, NNUNET = "lavlab-taps", "MONAI bundle `prostate_mri_anatomy`", "like nnU-Net"

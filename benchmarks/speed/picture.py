@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.speed.goals import Results
 from benchmarks.speed.stages import NAMES
 from benchmarks.speed.svg import GRID, QUIET, Svg
-from benchmarks.speed.tables import seconds, times
 from benchmarks.speed.volumes import USUAL, name
+from benchmarks.tables import seconds, times
 
 WIDTH, LEFT, RIGHT, BAR, STEP = 860.0, 250.0, 110.0, 20.0, 30.0
 OWN, OTHERS = "#2f6db5", "#a9b4c4"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.speed.processes import call
+from benchmarks.processes import call
 
 Size = tuple[int, int, int]
 """Voxels along I, J and K."""

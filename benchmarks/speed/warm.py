@@ -6,11 +6,11 @@ import statistics
 import time
 from typing import Any
 
+from benchmarks.processes import call
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import call
 from benchmarks.speed.stages import NAMES, NETWORKS
-from benchmarks.speed.tables import megabytes, percent, seconds, table
 from benchmarks.speed.volumes import FIELD_MM, LARGE_ML, SIZES, SLICE_MM, USUAL, USUAL_ML, name
+from benchmarks.tables import megabytes, percent, seconds, table
 
 TITLE = "Warm"
 THIN_PZ = f"{name(USUAL)}, thin PZ"  # which costs one look more
@@ -43,7 +43,7 @@ def repeat(path: str, repeats: int) -> dict[str, Any]:
     share_processor()
     import SimpleITK as sitk
 
-    from benchmarks.speed.processes import own_peak_mb
+    from benchmarks.processes import own_peak_mb
     from benchmarks.speed.stages import watched
     from proseg.segmentation.segmenter import Segmenter
 

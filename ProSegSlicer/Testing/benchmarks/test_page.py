@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from Testing.benchmarks.test_limit import FOUND
 
+from benchmarks.processes import RunError
 from benchmarks.speed import __main__ as command
 from benchmarks.speed import cold, goals, page, peers
 from benchmarks.speed.growth import fitted
 from benchmarks.speed.picture import draw
 from benchmarks.speed.plan import Plan
-from benchmarks.speed.processes import RunError
 from benchmarks.speed.stages import NAMES
 from benchmarks.speed.volumes import SIZES, USUAL, Volumes, name
 

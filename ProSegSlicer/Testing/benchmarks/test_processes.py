@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.speed.processes import Ran, RunError, TreeMemory, call, median, own_peak_mb, run
+from benchmarks.processes import Ran, RunError, TreeMemory, call, median, own_peak_mb, run
 
 
 def test_a_process_is_measured_from_outside() -> None:
@@ -33,7 +33,7 @@ def test_a_function_that_fails_is_named() -> None:
 
 
 def test_a_function_runs_in_an_interpreter_of_its_own() -> None:
-    assert call("benchmarks.speed.tables:times", 48.2) == "48 ×"
+    assert call("benchmarks.tables:times", 48.2) == "48 ×"
 
 
 def test_a_function_finds_libraries_where_its_caller_found_them(

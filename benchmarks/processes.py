@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LOOKS_APART_S = 0.2  # between looks at a tree of processes: each look costs it some milliseconds
 
 # Found by every child: this package, and beside it the module's libraries and the tests' stand-ins for Slicer.
