@@ -86,7 +86,7 @@ class Gland:
     def labels(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
         """Zone label (uint8: 0, PZ, CG) of each point; arguments as for `distances`."""
         outer, inner = self.distances(x, y, z)
-        return np.where(outer < 0, 0, np.where(inner < 0, PZ, CG)).astype(np.uint8)
+        return np.where(outer <= 0, 0, np.where(inner < 0, PZ, CG)).astype(np.uint8)
 
 
 def paint_gland(canvas: Canvas, gland: Gland, rng: np.random.Generator) -> None:
