@@ -19,6 +19,7 @@ THIRDS = ("apex", "middle", "base")
 REGIONS = (WHOLE, *THIRDS)
 BETWEEN_READERS = 0
 LEAST_ML = 0.5  # of truth, for a volume error in per cent
+SLICE_MM = 3.0  # of the usual T2W protocol: what one slice of error at an end of the gland counts
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class MetricRow:
         truth_ml: true volume, mL.
         missed: there is truth in the region and no prediction at all.
         reader: whose labels are the truth, 1 or 2; BETWEEN_READERS: reader 2's are judged as if they were a prediction.
+        apex_slices: how far above the true first slice the gland begins, in slices of 3 mm; negative: it is begun too
+            low. Of the whole gland only, else nan.
+        base_slices: how far above the true last slice it ends, likewise; positive: it is ended too high.
     """
 
     case: str
@@ -56,6 +60,8 @@ class MetricRow:
     truth_ml: float
     missed: bool
     reader: int = 1
+    apex_slices: float = math.nan
+    base_slices: float = math.nan
 
 
 def evaluate_case(
@@ -112,6 +118,8 @@ def evaluate_case(
             numbers = _compare(true[ks], found[ks], math.prod(spacing_kji) / 1000)
             hd95_mm, asd_mm = _summary_distances(surfaces, ks)
             numbers |= {"hd95_mm": hd95_mm, "asd_mm": asd_mm, "reader": reader}
+            if (structure, region) == ("gland", WHOLE):
+                numbers["apex_slices"], numbers["base_slices"] = end_errors(true, found, spacing_kji[0])
             rows.append(MetricRow(case, source, fold, structure, region, **numbers))
     return rows
 
@@ -122,6 +130,21 @@ def structures(truth: np.ndarray, prediction: np.ndarray) -> Iterator[tuple[str,
     for structure in STRUCTURES[-1:] if gland_only else STRUCTURES:
         wanted = {"PZ": (PZ,), "CG": (CG,), "gland": (PZ, CG, GLAND_UNKNOWN_ZONE)}[structure]
         yield structure, np.isin(truth, wanted), np.isin(prediction, wanted)
+
+
+def end_errors(true: np.ndarray, found: np.ndarray, slice_mm: float) -> tuple[float, float]:
+    """How far above their true places a mask begins and ends, in slices of 3 mm; nan where either mask is empty.
+
+    Args:
+        true: mask (K, J, I), k grows to superior.
+        found: the same, as predicted.
+        slice_mm: distance between slices.
+    """
+    ends = [np.flatnonzero(mask.any(axis=(1, 2)))[[0, -1]] for mask in (true, found) if mask.any()]
+    if len(ends) < 2:
+        return math.nan, math.nan
+    apex, base = (ends[1] - ends[0]) * slice_mm / SLICE_MM
+    return float(apex), float(base)
 
 
 def overlap(true: np.ndarray, found: np.ndarray) -> float:

@@ -65,6 +65,8 @@ def summarise(rows: Sequence[MetricRow]) -> str:
         _grouped(sorted(whole, key=lambda row: row.fold), ("Fold", "Structure"), lambda r: (str(r.fold), r.structure)),
         "## Per third of the gland",
         _grouped(thirds, ("Structure", "Third"), lambda row: (row.structure, row.region)),
+        "## Where the gland begins and ends",
+        _ends([row for row in whole if row.structure == "gland"]),
         "## Where the PZ is a thin rim",
         _thin(whole),
         *(("## Against two readers", _readers(whole, read_twice)) if read_twice else ()),
@@ -93,6 +95,24 @@ def _known(row: MetricRow, zonal: set[str]) -> str:
     if row.structure != "gland":
         return row.structure
     return "gland, cases with zones" if row.case in zonal else "gland, other cases"
+
+
+def _ends(glands: Sequence[MetricRow]) -> str:
+    """How far apex and base are from where they should be, in slices of 3 mm: in all and by source."""
+    sources = sorted({row.source for row in glands})
+    groups = [("all", list(glands)), *((name, [row for row in glands if row.source == name]) for name in sources)]
+    lines = []
+    for name, group in groups:
+        cells = [name, str(len(group))]
+        for end in ("apex_slices", "base_slices"):
+            errors = [getattr(row, end) for row in group]
+            cells += [mean_sd(errors, 2), mean_sd([abs(error) for error in errors], 2)]
+        lines.append(cells)
+    headings = ["Source", "Cases", "Apex too high (slices)", "Apex off by", "Base too high (slices)", "Base off by"]
+    return table(headings, lines, 1) + (
+        "\n\nA slice is 3 mm here. Negative: the gland begins, or ends, too low (inferior). "
+        "The second column of each end is the mean without sign."
+    )
 
 
 def _thin(whole: Sequence[MetricRow]) -> str:

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
 
 from training.data.datasets import GLAND_UNKNOWN_ZONE, find_cases, load_labels
-from training.judge.metrics import REGIONS, STRUCTURES, THIRDS, MetricRow, evaluate_case
+from training.judge.metrics import REGIONS, STRUCTURES, THIRDS, MetricRow, end_errors, evaluate_case
 
 SPACING = (3.0, 0.5, 0.5)
 LABELS = arrays(np.uint8, (6, 5, 5), elements=st.integers(0, 2))
@@ -162,6 +162,19 @@ def test_a_miss_in_one_third_leaves_the_others_untouched() -> None:
     assert rows["PZ", "apex"].hd95_mm == pytest.approx(9)  # three slices to the nearest predicted one
     assert rows["PZ", "base"].hd95_mm == 0
     assert not rows["PZ", "whole"].missed
+
+
+def test_an_apex_begun_too_low_is_negative_and_a_base_ended_too_high_positive() -> None:
+    truth, found = block((5, 15), (5, 25), (5, 25)), block((3, 16), (5, 25), (5, 25))
+    rows = table(truth, found, (1.5, 0.5, 0.5))
+    assert (rows["gland", "whole"].apex_slices, rows["gland", "whole"].base_slices) == (-1.0, 0.5)  # of 3 mm
+    assert all(math.isnan(row.apex_slices) for key, row in rows.items() if key != ("gland", "whole"))
+    assert end_errors(truth > 0, truth > 0, 3.6) == (0, 0)
+
+
+def test_a_gland_that_is_missed_has_no_ends() -> None:
+    truth = block((5, 15), (5, 25), (5, 25)) > 0
+    assert all(math.isnan(error) for error in end_errors(truth, np.zeros_like(truth), 3.0))
 
 
 def test_arrays_that_do_not_match_are_refused() -> None:

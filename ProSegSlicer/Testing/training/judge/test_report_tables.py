@@ -51,6 +51,15 @@ def test_the_gland_is_told_apart_by_whether_its_case_has_zones() -> None:
     assert lines[1].startswith("| gland, other cases | 1 | 0.700 |")
 
 
+def test_the_ends_of_the_gland_are_told_with_and_without_sign() -> None:
+    about = {"structure": "gland", "dice": 0.9}
+    glands = [
+        replace(ROW, case=f"c{n}", apex_slices=apex, base_slices=1.0, **about) for n, apex in ((1, -2.0), (2, 1.0))
+    ]
+    text = summarise([*ROWS, *glands]).partition("## Where the gland begins and ends")[2].partition("##")[0]
+    assert "| all | 2 | -0.50 ± 2.12 | 1.50 ± 0.71 | 1.00 ± 0.00 | 1.00 ± 0.00 |" in text
+
+
 def test_a_thin_peripheral_zone_is_told_apart() -> None:
     glands = [replace(ROW, case=f"c{n}", structure="gland", dice=0.9, truth_ml=ml) for n, ml in ((1, 40.0), (2, 200.0))]
     thin = summarise([*ROWS, *glands]).partition("## Where the PZ is a thin rim")[2].partition("##")[0]
