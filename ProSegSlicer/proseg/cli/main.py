@@ -1,4 +1,4 @@
-"""The command line: ``proseg segment``, ``proseg batch``, ``proseg info``, ``proseg demo``.
+"""The command line: ``proseg segment``, ``proseg refine``, ``proseg batch``, ``proseg info``, ``proseg demo``.
 
 Parsing imports nothing heavy, so that help and mistakes answer at once. Exit codes: 0 done; 1 something unforeseen;
 2 input, output or option that cannot be used, told in one sentence; 3 done, with quality flags that need a look (only
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from proseg import __version__
 from proseg.cli.batch import add_batch
+from proseg.cli.refine import add_refine
 from proseg.errors import InputError, ProSegError, is_out_of_memory, printable
 from proseg.system.stopping import stoppable
 from proseg.system.threads import share_processor
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     segment.set_defaults(run=_segment)
 
     add_batch(commands, _common)
+    add_refine(commands, _common, _Progress)
 
     demo = commands.add_parser("demo", help="segment a generated examination", description=_demo.__doc__)
     demo.add_argument("-o", "--output", metavar="FOLDER", type=Path, default=Path("demo"), help="default: demo")

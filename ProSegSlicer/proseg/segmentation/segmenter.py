@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ import SimpleITK as sitk
 import torch
 
 import proseg
+from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
 from proseg.images.geometry import from_lps, grid_of, input_slice_indices, to_lps
 from proseg.model.devices import choose_device
 from proseg.model.weights import load_model
 from proseg.segmentation.cleanup import clean_up, raw_labels
+from proseg.segmentation.ends import with_ends
+from proseg.segmentation.given import labels_on_grid
 from proseg.segmentation.measurements import measure
 from proseg.segmentation.pipeline import Pipeline, Prediction, Progress
 from proseg.segmentation.quality import assess, gland_confidence, slice_confidence
@@ -104,6 +108,57 @@ class Segmenter:
             provenance=self._provenance(clock.seconds),
         )
 
+    def refine(
+        self,
+        image: T2WImage | sitk.Image,
+        labelmap: sitk.Image,
+        first: int | None = None,
+        last: int | None = None,
+        psa_ng_ml: float | None = None,
+        progress: Progress = lambda stage, done: None,
+    ) -> SegmentationResult:
+        """Cut or grow a reader's labels so that the gland begins and ends with the slices that the reader names.
+
+        Slices that have gland and lie between the two stay as they are given, voxel for voxel.
+
+        Args:
+            image: as for ``segment``.
+            labelmap: 0 background, 1 PZ, 2 CG, on the image's grid or on a part of it.
+            first: index along the input's slice axis of one end of the gland; None leaves it as it is.
+            last: of the other end, the one with the higher index.
+            psa_ng_ml: serum PSA in ng/mL, for the PSA density.
+            progress: told the stage and the fraction done.
+
+        Returns:
+            The result of ``segment`` with these labels and their measurements, and a note on what was given.
+
+        Raises:
+            InputError: the image, the labels or the slices cannot be used.
+        """
+        t2w = image if isinstance(image, T2WImage) else check_t2w(image)
+        given = to_lps(labels_on_grid(labelmap, t2w.image))
+        count = given.GetSize()[2]
+        for index in (first, last):
+            if index is not None and not 0 <= index < count:
+                raise InputError(f"There is no slice {index}: the image has {count}.", f"Give 0 to {count - 1}.")
+        ends = {"first": first, "last": last}
+        if input_slice_indices(t2w.image, [0]) != (0,):  # the input's slices run from the base to the apex
+            ends = {"first": last, "last": first}
+        ends = {end: k if k is None else input_slice_indices(t2w.image, [k])[0] for end, k in ends.items()}
+        result = self.segment(t2w, psa_ng_ml, progress)
+        spacing = given.GetSpacing()[::-1]
+        before = sitk.GetArrayFromImage(given)
+        labels = with_ends(before, result.probabilities, result.box, spacing, **ends)
+        lps = sitk.GetImageFromArray(labels)
+        lps.CopyInformation(given)
+        refined = from_lps(lps, t2w.image)
+        return replace(
+            result,
+            labelmap=refined,
+            measurements=measure(refined, psa_ng_ml),
+            notes=(*result.notes, _what_was_given(before, labels, first, last)),
+        )
+
     @staticmethod
     def _on_input_grid(labels: np.ndarray, prediction: Prediction, lps: sitk.Image, image: sitk.Image) -> sitk.Image:
         whole = np.zeros(lps.GetSize()[::-1], np.uint8)
@@ -130,6 +185,16 @@ class Segmenter:
                 "numpy": np.__version__,
             },
         )
+
+
+def _what_was_given(before: np.ndarray, after: np.ndarray, first: int | None, last: int | None) -> str:
+    """A note on refined labels (K, J, I): which ends were given and what came of it."""
+    had, has = (labels.any(axis=(1, 2)) for labels in (before, after))
+    ends = " and ".join(f"the {name} slice ({k})" for name, k in (("first", first), ("last", last)) if k is not None)
+    return (
+        f"Given labels were kept but for their ends: of {ends or 'neither end'} as given, "
+        f"{np.count_nonzero(had & ~has)} slices were cleared and {np.count_nonzero(has & ~had)} drawn."
+    )
 
 
 class Stopwatch:

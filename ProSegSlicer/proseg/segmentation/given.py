@@ -1,0 +1,51 @@
+"""A labelmap that a reader gives with an image: brought onto the image's grid, or refused in a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from proseg.errors import InputError
+from proseg.labels import CG, PZ
+
+TOLERANCE_MM = 0.01
+
+
+def labels_on_grid(labelmap: sitk.Image, image: sitk.Image, name: str = "the labelmap") -> sitk.Image:
+    """The labelmap on the exact grid of the image. One cropped to its segments, as Slicer saves them, is put in place.
+
+    Args:
+        labelmap: 0 background, 1 PZ, 2 CG; on the image's grid, or on a part of it.
+        image: the T2W image.
+        name: what errors call the labelmap.
+
+    Raises:
+        InputError: it lies on another grid, holds other values, or is empty.
+    """
+    if labelmap.GetDimension() != 3 or labelmap.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{name} is not one volume of labels.", "Save it as one labelmap: 0 background, 1 PZ, 2 CG.")
+    corners = [
+        image.TransformPhysicalPointToContinuousIndex(labelmap.TransformIndexToPhysicalPoint(corner))
+        for corner in ((0, 0, 0), tuple(size - 1 for size in labelmap.GetSize()))
+    ]
+    start = np.rint(corners[0]).astype(int)
+    expected = np.stack([start, start + np.array(labelmap.GetSize()) - 1])
+    off_mm = np.abs(np.array(corners) - expected) * image.GetSpacing()
+    turned = np.abs(np.subtract(labelmap.GetDirection(), image.GetDirection())).max()
+    if off_mm.max() > TOLERANCE_MM or turned > 1e-3:
+        raise InputError(
+            f"{name} does not lie on the image's grid.", "Give labels drawn on this image, exported with its geometry."
+        )
+    whole = np.zeros(image.GetSize()[::-1], np.uint8)
+    values = sitk.GetArrayFromImage(labelmap)
+    if found := sorted(set(np.unique(values).tolist()) - {0, PZ, CG}):
+        raise InputError(f"{name} holds the value {found[0]:g}.", "Its values must be 0 background, 1 PZ, 2 CG.")
+    if not values.any():
+        raise InputError(f"{name} is empty.", "Give labels that have some of the gland.")
+    stop = start + np.array(labelmap.GetSize())
+    if (start < 0).any() or (stop > np.array(image.GetSize())).any():
+        raise InputError(f"{name} reaches beyond the image.", "Give labels drawn on this image.")
+    whole[tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1], strict=True))] = values
+    placed = sitk.GetImageFromArray(whole)
+    placed.CopyInformation(image)
+    return placed
