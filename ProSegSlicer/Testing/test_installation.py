@@ -130,7 +130,7 @@ def test_a_file_missing_from_the_lists_is_missed(python, tmp_path, gone):
 
 def test_a_listed_file_that_does_not_exist_stops_the_configuration(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.16.3...3.28.0)\nproject(X NONE)\nfind_package(Slicer REQUIRED)\n"
+        "cmake_minimum_required(VERSION 3.20.6...3.22.6)\nproject(X NONE)\nfind_package(Slicer REQUIRED)\n"
         "include(${Slicer_USE_FILE})\nslicerMacroBuildScriptedModule(NAME X SCRIPTS gone.py)\n"
     )
     with pytest.raises(subprocess.CalledProcessError) as stopped:

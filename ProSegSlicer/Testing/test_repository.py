@@ -158,7 +158,7 @@ def test_the_readme_names_the_licence_file() -> None:
 
 def test_the_extension_metadata_is_literal() -> None:
     assert list(extension_metadata()) == [
-        *("HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS")
+        *("HOMEPAGE", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS")
     ]
 
 
@@ -183,7 +183,7 @@ def test_the_catalog_entry_fits_the_metadata() -> None:
     assert entry == {
         "build_dependencies": metadata["DEPENDS"].split(),
         "build_subdirectory": ".",
-        "category": metadata["CATEGORY"],
+        "category": "Segmentation",
         "scm_revision": "main",
         "scm_url": f"{metadata['HOMEPAGE']}.git",
     }
