@@ -10,7 +10,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint train evaluate benchmark reliability lock audit clean
+.PHONY: help install demo test lint train evaluate benchmark reliability wheel lock audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,12 @@ benchmark: .venv/.dev ## measure speed and memory
 
 reliability: .venv/.dev ## try thousands of damaged files and hundreds of faults (15 minutes)
 	$(BIN)/python -m benchmarks.reliability $(ARGS)
+
+# Without --no-build-isolation pip would ask the network for setuptools. An earlier build's files would get in as well.
+wheel: .venv/.dev ## build a wheel of the core with its weights, in dist
+	rm -rf build dist/*.whl
+	$(BIN)/pip wheel --no-deps --no-build-isolation --no-index --quiet --wheel-dir dist .
+	rm -rf build
 
 lock: .venv/.tools ## choose the versions of constraints.txt anew
 	@echo "torch==$(TORCH)" > .venv/torch.txt
