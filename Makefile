@@ -5,12 +5,13 @@ TORCH := 2.13.0
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 # What the tests need of a Debian system: Qt's libraries, which run without a screen, and a judge of DICOM files.
 DEBIAN_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libx11-6 dicom3tools
+APT_INSTALL := apt-get update --quiet && apt-get install --quiet --yes $(DEBIAN_PACKAGES)
 PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint train evaluate benchmark reliability wheel lock audit clean
+.PHONY: help install demo test lint train evaluate benchmark reliability wheel publishable debian lock audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +47,12 @@ wheel: .venv/.dev ## build a wheel of the core with its weights, in dist
 	rm -rf build dist/*.whl
 	$(BIN)/pip wheel --no-deps --no-build-isolation --no-index --quiet --wheel-dir dist .
 	rm -rf build
+
+publishable: .venv/.dev ## make a copy to publish, in dist, and check it against the rules of Slicer's Extensions Index
+	$(BIN)/python -m publishing $(ARGS)
+
+debian: ## install what the tests need of a Debian system (as the superuser)
+	$(APT_INSTALL)
 
 lock: .venv/.tools ## choose the versions of constraints.txt anew
 	@echo "torch==$(TORCH)" > .venv/torch.txt
@@ -97,10 +104,10 @@ clean: ## remove .venv, caches and build output
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@if ! $(BIN)/python -c "import PySide6.QtWidgets" 2>/dev/null || ! command -v dciodvfy >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	        set -x; apt-get update --quiet && apt-get install --quiet --yes $(DEBIAN_PACKAGES); \
+	        set -x; $(APT_INSTALL); \
 	    else \
 	        echo "The panel's tests need libraries of Qt, those of DICOM files dciodvfy." \
-	            "Debian: sudo apt-get install $(DEBIAN_PACKAGES)" >&2; \
+	            "Debian: sudo make debian" >&2; \
 	    fi; \
 	fi
 	@touch $@
