@@ -25,11 +25,11 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="python -m publishing", description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the copy; default: dist/ and the repository's name")
     options = parser.parse_args(arguments)
-    metadata = read(root)
-    homepage = metadata.extension["HOMEPAGE"]
-    copy = options.out or root / "dist" / homepage.rpartition("/")[2]
     try:
-        make_snapshot(root, copy, f"{metadata.project} {metadata.citation['version']}")
+        metadata = read(root)
+        homepage = metadata.extension.get("HOMEPAGE", "")
+        copy = options.out or root / "dist" / (homepage.rpartition("/")[2] or "copy")
+        make_snapshot(root, copy, f"{metadata.project} {metadata.citation.get('version', '')}")
         with tempfile.TemporaryDirectory() as folder:
             cloned = Path(folder) / copy.name
             clone(copy, cloned)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     print(*findings, sep="\n")
-    print(f"\nThe copy lies in {copy}. To do at {homepage}, with these topics: {', '.join(metadata.topics)}")
+    print(f"\nThe copy lies in {copy}. It goes to {homepage}, with the topics {', '.join(metadata.topics)}")
     if any(finding.faults for finding in findings):
         print("Not to be published yet: see the lines that begin with NO.")
         return 1

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from proseg.errors import InputError, brief
 
 
 @dataclass(frozen=True)
@@ -48,26 +50,33 @@ def read(root: Path) -> Metadata:
     """Read what the repository in ``root`` says of itself.
 
     Raises:
-        OSError: CMakeLists.txt or CITATION.cff cannot be read.
-        ValueError: a file has not the form that its name promises.
+        InputError: a file is missing or has not the form that its name promises.
     """
-    cmake = (root / "CMakeLists.txt").read_text(encoding="utf-8")
-    modules = [path.read_text(encoding="utf-8") for path in sorted(root.glob("*/CMakeLists.txt"))]
-    try:
-        citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"CITATION.cff is no YAML: {error}") from error
+    cmake = _text(root / "CMakeLists.txt")
+    modules = [_text(path) for path in sorted(root.glob("*/CMakeLists.txt"))]
+    citation = _parsed(root / "CITATION.cff", yaml.safe_load)
     project = re.search(r"^project\((\w+)", cmake, re.MULTILINE)
     return Metadata(
         project=project[1] if project else "",
         extension=dict(re.findall(r'^set\(EXTENSION_(\w+) "([^"$\n]*)"\)$', cmake, re.MULTILINE)),
         modules=tuple(re.findall(r"^set\(MODULE_NAME (\w+)\)$", "\n".join(modules), re.MULTILINE)),
-        entries={
-            path.stem: json.loads(path.read_text(encoding="utf-8"))
-            for path in sorted((root / "docs" / "catalog").glob("*.json"))
-        },
+        entries={path.stem: _parsed(path, json.loads) for path in sorted((root / "docs" / "catalog").glob("*.json"))},
         citation=citation if isinstance(citation, dict) else {},
     )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {brief(error)}.", "Is this the root of the repository?") from error
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(_text(path))
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} cannot be understood: {brief(error)}.", "Correct it.") from error
 
 
 def _contributor(author: Mapping[str, str], citation: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ topics, addresses that answer) is in docs/publishing.md.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 from PIL import Image, UnidentifiedImageError
 
 from publishing.metadata import Metadata, read
+from publishing.snapshot import git
 
 MB = 1_000_000
 CLONE_MB = 100  # the Index refuses more, history included
@@ -77,7 +77,7 @@ def check_metadata(root: Path) -> list[Finding]:
 def check_clone(root: Path) -> list[Finding]:
     """Check the size and the history of a fresh clone in ``root``."""
     clone, history = _megabytes(root), _megabytes(root / ".git")
-    commits = _commits(root)
+    commits = int(git(root, "rev-list", "--count", "--all"))
     return [
         Finding("history", () if commits == 1 else (f"There are {commits} commits instead of one.",), "one commit"),
         _size("clone", clone, CLONE_MB),
@@ -207,15 +207,9 @@ def _readme(metadata: Metadata, root: Path) -> Iterator[str]:
 
 def _size(what: str, megabytes: float, limit: int) -> Finding:
     seen = f"{megabytes:.1f} of {limit} MB"
-    return Finding(
-        f"size of the {what}", (f"{seen}: {megabytes - limit:.1f} MB too much.",) * (megabytes > limit), seen
-    )
+    faults = (f"{seen}: {megabytes - limit:.1f} MB too much.",) if megabytes > limit else ()
+    return Finding(f"size of the {what}", faults, seen)
 
 
 def _megabytes(folder: Path) -> float:
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink()) / MB
-
-
-def _commits(root: Path) -> int:
-    command = ["git", "rev-list", "--count", "--all"]
-    return int(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)

@@ -60,4 +60,4 @@ def git(folder: Path, *arguments: str) -> str:
     ran = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise ProSegError(f"git {arguments[0]} failed: {' '.join(ran.stderr.split())}")
-    return ran.stdout.strip()
+    return ran.stdout.rstrip()
