@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from PIL import Image
 from Testing.made_repository import make_repository
 
 from publishing import rules
+from publishing.metadata import read
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -107,3 +109,13 @@ def test_what_is_too_large_is_seen_and_by_how_much(tmp_path: Path, monkeypatch: 
     assert faults["size of the clone"] == ()
     assert faults["size of the tree"] == ("2.2 of 2 MB: 0.2 MB too much.",)
     assert faults["history"] == ("There are 0 commits instead of one.",)
+
+
+def test_the_page_tells_every_rule_limit_and_topic(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    page = (ROOT / "docs" / "publishing.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+) \| (?:Index|Slicer|this project) \| (.+) \|$", page, re.MULTILINE))
+    assert list(rows) == [finding.rule for finding in (*rules.check_metadata(ROOT), *rules.check_clone(tmp_path))]
+    assert f"at most {rules.CLONE_MB} MB" in rows["size of the clone"]
+    assert f"at most {rules.TREE_MB} MB" in rows["size of the tree"]
+    assert f"--add-topic \\\n    {','.join(read(ROOT).topics)}\n" in page
