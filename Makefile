@@ -9,6 +9,7 @@ APT_INSTALL := apt-get update --quiet && apt-get install --quiet --yes $(DEBIAN_
 PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+TOOLS := .venv/tools/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint train evaluate benchmark reliability wheel publishable debian lock audit clean
@@ -56,13 +57,13 @@ debian: ## install what the tests need of a Debian system (as the superuser)
 
 lock: .venv/.tools ## choose the versions of constraints.txt anew
 	@echo "torch==$(TORCH)" > .venv/torch.txt
-	.venv/tools/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --constraint .venv/torch.txt \
+	$(TOOLS)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --constraint .venv/torch.txt \
 	    --no-emit-package triton --no-annotate --no-header --quiet --output-file .venv/lock.txt
 	@sed -n '/^#/p;/^[^#]/q' constraints.txt > .venv/new.txt
 	@grep -Ev '^(nvidia|cuda)-|^#|^$$' .venv/lock.txt >> .venv/new.txt && mv .venv/new.txt constraints.txt
 
 audit: .venv/.tools ## look for known faults in the packages of constraints.txt (needs the network)
-	.venv/tools/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+	$(TOOLS)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean: ## remove .venv, caches and build output
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis ProSegSlicer/*.egg-info *.egg-info
@@ -93,7 +94,7 @@ clean: ## remove .venv, caches and build output
 # Apart, so that their own packages do not mix with those of the tests.
 .venv/.tools: .venv/.torch
 	$(BIN)/python -m venv .venv/tools
-	.venv/tools/bin/pip install --quiet uv pip-audit
+	$(TOOLS)/pip install --quiet uv pip-audit
 	@touch $@
 
 .venv/.runtime: .venv/.torch pyproject.toml constraints.txt

@@ -38,12 +38,12 @@ class Metadata:
     @property
     def contributors(self) -> list[str]:
         """The authors of CITATION.cff in Slicer's form "Name (Organization)"."""
-        return [_contributor(author, self.citation) for author in self.citation.get("authors", [])]
+        return [_contributor(author, self.citation) for author in self.citation.get("authors") or []]
 
     @property
     def topics(self) -> list[str]:
         """The keywords of CITATION.cff in the form of GitHub's topics."""
-        return [re.sub(r"[^a-z0-9]+", "-", keyword.lower()) for keyword in self.citation.get("keywords", [])]
+        return [re.sub(r"[^a-z0-9]+", "-", str(keyword).lower()) for keyword in self.citation.get("keywords") or []]
 
 
 def read(root: Path) -> Metadata:

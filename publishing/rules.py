@@ -117,7 +117,7 @@ def _entry(metadata: Metadata, root: Path) -> Iterator[str]:
             yield f"The field {name} may not be {value!r}."
         elif kind is list and not all(isinstance(item, str) for item in value):
             yield f"The field {name} may hold texts only."
-    if entry.get("category") not in CATEGORIES:
+    if str(entry.get("category")) not in CATEGORIES:
         yield f"The category {entry.get('category')!r} is none of {sorted(CATEGORIES)}."
     if not str(entry.get("$schema")).rstrip("#").endswith(f"/{SCHEMA}"):
         yield f"The schema is not {SCHEMA}."
@@ -179,6 +179,7 @@ def _pictures(
         name = address.removeprefix(place)
         try:
             with Image.open(root / name) as picture:
+                picture.load()  # a truncated one opens
                 if picture.format not in formats:
                     yield f"{name} is {picture.format} instead of {' or '.join(formats)}."
                 if size and picture.size != size:

@@ -66,6 +66,7 @@ def test_a_broken_rule_is_seen(repository: Path, name: str, old: str, new: str, 
         {"tier": True},
         {"tier": "1"},
         {"category": "Prostates"},
+        {"category": ["Segmentation"]},
         {"scm_url": "https://github.com/ProSegSlicer/ProSeg.git"},
         {"scm_url": None},
         {"build_dependencies": []},
@@ -96,6 +97,12 @@ def test_an_icon_of_another_size_or_kind_is_seen(repository: Path, size: tuple[i
     else:
         icon.write_text("no picture")
     assert broken(repository) == ["icon"]
+
+
+def test_a_truncated_screenshot_is_seen(repository: Path) -> None:
+    screenshot = repository / "docs" / "demo.png"
+    screenshot.write_bytes(screenshot.read_bytes()[:2000])
+    assert broken(repository) == ["screenshots"]
 
 
 def test_what_is_too_large_is_seen_and_by_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
