@@ -5,12 +5,14 @@ TORCH := 2.13.0
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 # What the tests need of a Debian system: Qt's libraries, which run without a screen, and a judge of DICOM files.
 DEBIAN_PACKAGES := libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 libglib2.0-0 libx11-6 dicom3tools
+APT_INSTALL := apt-get update --quiet && apt-get install --quiet --yes $(DEBIAN_PACKAGES)
 PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11 python3.10)
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+TOOLS := .venv/tools/$(notdir $(BIN))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint train evaluate benchmark reliability lock audit clean
+.PHONY: help install demo test lint train evaluate benchmark reliability wheel publishable debian lock audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,15 +43,27 @@ benchmark: .venv/.dev ## measure speed and memory
 reliability: .venv/.dev ## try thousands of damaged files and hundreds of faults (15 minutes)
 	$(BIN)/python -m benchmarks.reliability $(ARGS)
 
+# Without --no-build-isolation pip would ask the network for setuptools. An earlier build's files would get in as well.
+wheel: .venv/.dev ## build a wheel of the core with its weights, in dist
+	rm -rf build dist/*.whl
+	$(BIN)/pip wheel --no-deps --no-build-isolation --no-index --quiet --wheel-dir dist .
+	rm -rf build
+
+publishable: .venv/.dev ## make a copy to publish, in dist, and check it against the rules of Slicer's Extensions Index
+	$(BIN)/python -m publishing $(ARGS)
+
+debian: ## install what the tests need of a Debian system (as the superuser)
+	$(APT_INSTALL)
+
 lock: .venv/.tools ## choose the versions of constraints.txt anew
 	@echo "torch==$(TORCH)" > .venv/torch.txt
-	.venv/tools/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --constraint .venv/torch.txt \
+	$(TOOLS)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.10 --constraint .venv/torch.txt \
 	    --no-emit-package triton --no-annotate --no-header --quiet --output-file .venv/lock.txt
 	@sed -n '/^#/p;/^[^#]/q' constraints.txt > .venv/new.txt
 	@grep -Ev '^(nvidia|cuda)-|^#|^$$' .venv/lock.txt >> .venv/new.txt && mv .venv/new.txt constraints.txt
 
 audit: .venv/.tools ## look for known faults in the packages of constraints.txt (needs the network)
-	.venv/tools/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+	$(TOOLS)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean: ## remove .venv, caches and build output
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis ProSegSlicer/*.egg-info *.egg-info
@@ -80,7 +94,7 @@ clean: ## remove .venv, caches and build output
 # Apart, so that their own packages do not mix with those of the tests.
 .venv/.tools: .venv/.torch
 	$(BIN)/python -m venv .venv/tools
-	.venv/tools/bin/pip install --quiet uv pip-audit
+	$(TOOLS)/pip install --quiet uv pip-audit
 	@touch $@
 
 .venv/.runtime: .venv/.torch pyproject.toml constraints.txt
@@ -91,10 +105,10 @@ clean: ## remove .venv, caches and build output
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@if ! $(BIN)/python -c "import PySide6.QtWidgets" 2>/dev/null || ! command -v dciodvfy >/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	        set -x; apt-get update --quiet && apt-get install --quiet --yes $(DEBIAN_PACKAGES); \
+	        set -x; $(APT_INSTALL); \
 	    else \
 	        echo "The panel's tests need libraries of Qt, those of DICOM files dciodvfy." \
-	            "Debian: sudo apt-get install $(DEBIAN_PACKAGES)" >&2; \
+	            "Debian: sudo make debian" >&2; \
 	    fi; \
 	fi
 	@touch $@

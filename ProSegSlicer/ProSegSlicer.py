@@ -49,7 +49,7 @@ class ProSegSlicer(ScriptedLoadableModule):
         parent.title = "ProSegSlicer"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy", "Terminologies", "Volumes"]
-        parent.contributors = ["The ProSegSlicer developers"]
+        parent.contributors = ["The ProSegSlicer developers (ProSegSlicer)"]
         parent.helpText = _(
             "Draws the peripheral zone (PZ) and the central gland (CG) of the prostate on an axial T2-weighted MRI, "
             "measures them and says which slices to look at. Choose the input volume and click Segment Prostate; "

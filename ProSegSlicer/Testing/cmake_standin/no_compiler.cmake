@@ -1,4 +1,4 @@
-# A toolchain without a compiler: project(ProSegSlicer) asks for C and C++ as Slicer's extensions do, but nothing of
+# A toolchain without a compiler: project(ProSeg) asks for C and C++ as Slicer's extensions do, but nothing of
 # this extension is compiled, so a program that is surely there stands for the compilers and is never run.
 foreach(language C CXX)
   set(CMAKE_${language}_COMPILER ${CMAKE_COMMAND})

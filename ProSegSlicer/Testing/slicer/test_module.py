@@ -28,7 +28,7 @@ def test_slicer_is_told_what_the_module_is(module: Any) -> None:
     assert "Research use: a qualified reader reviews and corrects every contour before use." in parent.helpText
     assert "10.1038/s41598-026-43589-3" in parent.acknowledgementText
     assert "this project's own" in parent.acknowledgementText
-    assert parent.contributors == ["The ProSegSlicer developers"]
+    assert parent.contributors == ["The ProSegSlicer developers (ProSegSlicer)"]
 
 
 def test_the_terminology_is_loaded_once_slicer_has_started(module: Any, stage: Any) -> None:
