@@ -16,7 +16,7 @@ TROUBLES = {"README.md": "When something is wrong", "docs/troubleshooting.md": "
 LINK = re.compile(
     r"""\]\(\s*<?([^\s)>]+)>?[^)]*\)|<(?:img|a)\b[^>]*?\b(?:src|href)="([^"]+)"|^\[[^\]]+\]:\s*(\S+)""", re.M
 )
-CODE = re.compile(r"^(```|~~~).*?^\1|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"^(```|~~~).*?^\1|`(?:[^`\n]|\n(?!\n))+`", re.DOTALL | re.MULTILINE)
 
 
 def documents() -> list[Path]:
@@ -68,7 +68,14 @@ def test_every_relative_link_leads_to_a_file_and_a_heading() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[a](gone.md)", "![a](gone.png)", '<img src="gone.png">', "[a]: gone.md", "[a](here.md#gone)", "[a](#gone)"],
+    [
+        "[a](gone.md)",
+        "![a](gone.png)",
+        '<img src="gone.png">',
+        "[a]: gone.md",
+        "[a](here.md#gone)",
+        "`a\nb` [a](#gone)",
+    ],
 )
 def test_a_dead_link_would_be_seen(tmp_path: Path, text: str) -> None:
     here, document = tmp_path / "here.md", tmp_path / "document.md"
