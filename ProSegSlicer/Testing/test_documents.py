@@ -134,3 +134,35 @@ def test_the_table_of_troubles_has_messages_that_the_program_gives(name: str) ->
     assert len(messages) > 5
     fragments = [part.strip() for message in messages for part in re.split("…|sagittal", message)]
     assert [fragment for fragment in fragments if fragment not in said] == []
+
+
+def commands_of(document: Path) -> list[list[str]]:
+    """The words of every command in a document's blocks of code and in its lines, comments left out."""
+    codes = [code[0].strip("`~") for code in CODE.finditer(document.read_text(encoding="utf-8"))]
+    return [line.partition(" #")[0].split() for code in codes for line in code.splitlines() if line.strip()]
+
+
+def modules_of(command: list[str]) -> list[str]:
+    """What follows ``python -m``, where it lies in one of the repository's own packages."""
+    modules = [command[place + 1] for place, word in enumerate(command[:-1]) if word == "-m"]
+    return [name for name in modules if (ROOT / name.partition(".")[0]).is_dir()]
+
+
+def test_the_modules_that_documents_name_can_be_run() -> None:
+    named = {name for document in documents() for command in commands_of(document) for name in modules_of(command)}
+    assert len(named) > 10
+    places = {name: ROOT.joinpath(*name.split(".")) for name in named}
+    runnable = {
+        name for name, path in places.items() if (path / "__main__.py").is_file() or path.with_suffix(".py").is_file()
+    }
+    assert named - runnable == set()
+
+
+def test_the_options_of_proseg_that_documents_name_are_known() -> None:
+    files = (ROOT / "ProSegSlicer" / "proseg" / "cli").glob("*.py")
+    known = {"--help"} | {word for path in files for word in texts_of(path).split()}
+    commands = [command for document in documents() for command in commands_of(document)]
+    words = [word for command in commands if command[0].rpartition("/")[2] == "proseg" for word in command]
+    options = {word.partition("=")[0] for word in words if word.startswith("--")}
+    assert len(options) > 5
+    assert options - known == set()
