@@ -157,19 +157,3 @@ def test_the_icon_is_the_same_for_extension_and_module() -> None:
 def test_no_test_can_reach_the_network() -> None:
     with pytest.raises(pytest.fail.Exception, match="network access"):
         socket.create_connection(("proseg.invalid", 80), timeout=1)
-
-
-def texts_of(path: Path) -> str:
-    """All that a Python file can say: its string constants, the parts of f-strings apart."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
-
-
-def test_the_readme_explains_messages_that_the_program_gives() -> None:
-    said = "\n".join(texts_of(path) for path in python_files() if "Testing" not in path.parts)
-    said += " sagittal "  # the plane is filled in
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it says when something is wrong")[2]
-    messages = re.findall(r"\*([^*]+)\*", "".join(line.split("|")[1] for line in table.split("\n\n")[1].splitlines()))
-    assert len(messages) > 10
-    fragments = [part.strip() for message in messages for part in re.split("…|sagittal", message)]
-    assert [fragment for fragment in fragments if fragment not in said] == []
