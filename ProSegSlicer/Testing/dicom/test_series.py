@@ -230,7 +230,7 @@ SPOILT = {
     "shifted sideways": lambda files: move(files, 5, 2, axis=0),
     "slices in mixed orientations": lambda files: edit(files[5], ImageOrientationPatient=SAGITTAL),
     "slices of different sizes": lambda files: edit(files[5], PixelSpacing=[1.1, 1.1]),
-    "lacks slice positions or pixel spacing": lambda files: edit(files[5], ImagePositionPatient=None),
+    "lacks slice positions: Image Position (Patient)": lambda files: edit(files[5], ImagePositionPatient=None),
     "has damaged files (1 of 12)": lambda files: files[11].write_bytes(files[11].read_bytes()[:3000]),
     "has 2 axial slices": lambda files: [file.unlink() for file in files[2:]],
 }

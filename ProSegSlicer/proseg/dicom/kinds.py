@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from proseg.dicom.multiframe import without_places
-from proseg.dicom.scan import Series
+from proseg.dicom.volumes import Series
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and its multi-frame kinds, "….7.1" to "….7.4"
 MODALITIES = {

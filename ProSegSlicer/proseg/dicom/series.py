@@ -15,16 +15,15 @@ from proseg.dicom.headers import read_header
 from proseg.dicom.kinds import T2_MIN_ECHO_MS, is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
 from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
 from proseg.dicom.multiframe import write_frames
-from proseg.dicom.scan import Folder, Series, scan
+from proseg.dicom.scan import Folder, scan
+from proseg.dicom.volumes import Series, defect, steps
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
 from proseg.images.files import load
 from proseg.system.temporary import private_folder
 
-DUPLICATE_MM = 0.01  # slices nearer than this are at the same position
-UNEVEN_FLAGGED, UNEVEN_REFUSED = 0.02, 0.10  # how much a step may differ from the usual one, as a share of it
-SIDEWAYS_MM = 1.0  # how far slices may be shifted against each other in-plane
+UNEVEN_FLAGGED = 0.02  # how much a step may differ from the usual one, as a share of it
 USUAL_ECHO_MS = (T2_MIN_ECHO_MS, 250.0)
 LISTED = 8  # series named in one sentence
 UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
@@ -64,7 +63,9 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
     series = found.series
     if not place.is_dir():
         wanted = read_header(path)
-        series = [one for one in series if wanted and wanted.series == one.first.series]
+        instance = wanted.instance if wanted else None
+        own = {_identity(one) for one in series if instance in [header.instance for header in one.headers]}
+        series = [one for one in series if _identity(one) in own]
     passed = _passed_over(found)
     if not series:
         if passed:
@@ -89,6 +90,11 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
         files=files,
         frames=tuple(header.frame for header in chosen.headers) if len(files) < len(chosen.headers) else (),
     )
+
+
+def _identity(series: Series) -> tuple[str, ...]:
+    """What the volumes of one series have in common."""
+    return series.first.study, series.first.series, series.first.number, series.first.description
 
 
 def _passed_over(found: Folder) -> list[str]:
@@ -189,35 +195,6 @@ def _ambiguity(chosen: Series, rivals: list[Series]) -> list[QualityFlag]:
     return [QualityFlag("series_ambiguous", Severity.WARNING, sentence)]
 
 
-def defect(series: Series) -> str | None:
-    """What keeps the slices of a series from making a volume, as the rest of a sentence; None if nothing does."""
-    headers = series.headers
-    if series.damaged:
-        return f"has damaged files ({series.damaged} of {series.damaged + len(headers)})"
-    if 1 < len({header.file for header in headers}) < len(headers):
-        return "is spread over several multi-frame files"
-    if any(header.position is None or not header.spacing or min(header.spacing) <= 0 for header in headers):
-        return "lacks slice positions or pixel spacing"
-    if len({header.size[:2] for header in headers}) > 1 or _spread([header.spacing for header in headers]) > 1e-3:
-        return "has slices of different sizes"
-    if len(headers) < 2:
-        return None
-    steps = _steps(series)
-    repeated = int((steps < DUPLICATE_MM).sum())
-    if repeated:
-        return f"has several images at one position ({len(headers)} images at {len(headers) - repeated} positions)"
-    usual = float(np.median(steps))
-    if steps.max() > 1.5 * usual:
-        return f"lacks slices: a gap of {steps.max():.3g} mm where slices are {usual:.3g} mm apart"
-    if np.abs(steps - usual).max() > UNEVEN_REFUSED * usual:
-        return f"has unevenly spaced slices ({steps.min():.3g} to {steps.max():.3g} mm apart)"
-    offsets = np.array([header.position for header in headers]) - headers[0].position
-    sideways = offsets - np.outer(offsets @ series.normal, series.normal)
-    if np.linalg.norm(sideways, axis=1).max() > SIDEWAYS_MM:
-        return "has slices shifted sideways against each other"
-    return None
-
-
 def _read(series: Series, path: str) -> sitk.Image:
     """The volume of a series without defects; slice spacing is the mean of the steps."""
     name = f"Series {series.name} in {path}"
@@ -228,7 +205,7 @@ def _read(series: Series, path: str) -> sitk.Image:
             raise InputError(f"{name} is compressed as {how}, which cannot be read here.", UNPACK) from None
         raise
     if len(series.headers) > 1:
-        image.SetSpacing((*image.GetSpacing()[:2], float(_steps(series).mean())))
+        image.SetSpacing((*image.GetSpacing()[:2], float(steps(series).mean())))
     positions = [header.position for header in series.headers]
     grid = [image.TransformIndexToPhysicalPoint((0, 0, k)) for k in range(image.GetSize()[2])]
     if len(positions) != len(grid) or np.abs(np.subtract(positions, grid)).max() > image.GetSpacing()[2] / 2:
@@ -267,28 +244,19 @@ def _oddities(series: Series) -> list[QualityFlag]:
     if oddities:
         flags.append(unusual_acquisition(oddities))
     if len(series.headers) > 2:
-        steps = _steps(series)
-        uneven = np.abs(steps - np.median(steps))
-        if uneven.max() > UNEVEN_FLAGGED * np.median(steps):
+        between = steps(series)
+        uneven = np.abs(between - np.median(between))
+        if uneven.max() > UNEVEN_FLAGGED * np.median(between):
             flags.append(
                 QualityFlag(
                     "uneven_spacing",
                     Severity.WARNING,
-                    f"Slices lie {steps.min():.3g} to {steps.max():.3g} mm apart, taken as {steps.mean():.3g} mm.",
+                    f"Slices lie {between.min():.3g} to {between.max():.3g} mm apart, "
+                    f"taken as {between.mean():.3g} mm.",
                     (int(uneven.argmax()), int(uneven.argmax()) + 1),
                 )
             )
     return flags
-
-
-def _steps(series: Series) -> np.ndarray:
-    """Distances between neighbouring slices along the normal, mm."""
-    return np.diff([float(np.dot(header.position, series.normal)) for header in series.headers])
-
-
-def _spread(rows: list[tuple[float, ...]]) -> float:
-    """The largest difference between rows of numbers."""
-    return float(np.ptp(np.array(rows), axis=0).max())
 
 
 def _list(names: list[str]) -> str:
