@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from proseg.dicom.fat import is_fat_suppressed
 from proseg.dicom.headers import read_header
-from proseg.dicom.kinds import T2_MIN_ECHO_MS, is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
+from proseg.dicom.kinds import NO_ORIENTATION, T2_MIN_ECHO_MS, is_known_t2w, unsuitable
 from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
 from proseg.dicom.multiframe import write_frames
+from proseg.dicom.prefer import are_equal, ranked, reason
 from proseg.dicom.scan import Folder, scan
 from proseg.dicom.volumes import Series, defect, steps
 from proseg.errors import InputError
@@ -24,21 +26,12 @@ from proseg.images.files import load
 from proseg.system.temporary import private_folder
 
 UNEVEN_FLAGGED = 0.02  # how much a step may differ from the usual one, as a share of it
-USUAL_ECHO_MS = (T2_MIN_ECHO_MS, 250.0)
 LISTED = 8  # series named in one sentence
-UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
-
-# What makes one axial T2W series preferable to another, most important first.
-PREFERENCES = (
-    (lambda series: defect(series) is not None, "it is complete"),
-    (lambda series: not is_known_t2w(series), "its name or timing says T2W"),
-    (lambda series: _has_odd_echo(series), "its echo time is usual for T2W"),
-    (is_fat_suppressed, "it is not fat-suppressed"),
-    (is_reformatted, "it was not reformatted from another"),
-    (lambda series: series.slice_count < 10, "it has slices enough"),
-    (lambda series: round(series.pixel_mm, 1), "its pixels are finer"),
-    (lambda series: round(series.field_mm, -1), "its field of view is smaller"),
+EXPORT_ORIENTED = (
+    "Export it again from the scanner or archive with its orientation, which some anonymisers remove: "
+    "without it nothing tells left from right."
 )
+UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
 
 
 def read_dicom(path: Path, shown: str = "") -> T2WImage:
@@ -126,16 +119,17 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
         InputError: there is none, they are of several patients or studies, or the best one cannot be read.
     """
     reasons = [unsuitable(one) for one in series]
-    fit = sorted(
-        (one for one, reason in zip(series, reasons, strict=True) if reason is None),
-        key=lambda one: ([prefers(one) for prefers, _ in PREFERENCES], -series.index(one)),
-    )
+    fit = ranked([one for one, why_not in zip(series, reasons, strict=True) if why_not is None])
     others = [*_set_aside(series, reasons), *passed]
     if not fit:
+        unplaced = any(
+            why_not == NO_ORIENTATION and is_known_t2w(one) for one, why_not in zip(series, reasons, strict=True)
+        )
+        remedy = EXPORT_ORIENTED if unplaced else CHOOSE_T2W
         if len(others) == 1:
-            raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", CHOOSE_T2W)
+            raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", remedy)
         count = len({one.first.series for one in series})
-        raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", CHOOSE_T2W)
+        raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", remedy)
     for what in ("patient", "study"):
         if (count := len({getattr(one.first, what) for one in fit})) > 1:
             plural = {"patient": "patients", "study": "studies"}[what]
@@ -149,12 +143,12 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
 def _set_aside(series: list[Series], reasons: list[str | None]) -> list[str]:
     """The unsuitable series with the reasons; the volumes of one once, where the reason is the same for all of them."""
     why: dict[tuple[str, str], set[str | None]] = defaultdict(set)
-    for one, reason in zip(series, reasons, strict=True):
-        why[one.first.study, one.first.series].add(reason)
+    for one, why_not in zip(series, reasons, strict=True):
+        why[one.first.study, one.first.series].add(why_not)
     named = (
-        f"{one.name if len(why[one.first.study, one.first.series]) > 1 else one.title} ({reason})"
-        for one, reason in zip(series, reasons, strict=True)
-        if reason is not None
+        f"{one.name if len(why[one.first.study, one.first.series]) > 1 else one.title} ({why_not})"
+        for one, why_not in zip(series, reasons, strict=True)
+        if why_not is not None
     )
     return list(dict.fromkeys(named))
 
@@ -175,10 +169,13 @@ def _explain(chosen: Series, rivals: list[Series], others: list[str]) -> list[st
     details = [f"{chosen.slice_count} slices"]
     if chosen.first.echo_time:
         details.append(f"echo time {chosen.first.echo_time:g} ms")
-    notes = [f"Read series {chosen.name}: axial T2W, {', '.join(details)}."]
+    notes = [f"Read series {chosen.name}: {chosen.plane} T2W, {', '.join(details)}."]
+    if chosen.plane != "axial":
+        notes.append(f"Its voxels are nearly cubes ({chosen.step_mm:.2g} mm), so it is looked at from below as axial.")
+    if chosen.remark:
+        notes.append(chosen.remark)
     for rival in rivals[:LISTED]:
-        better = (why for prefers, why in PREFERENCES if prefers(chosen) != prefers(rival))
-        notes.append(f"Preferred it to series {rival.name} because {next(better, 'its number is higher')}.")
+        notes.append(f"Preferred it to series {rival.name} because {reason(chosen, rival)}.")
     if others and not rivals:
         notes.append("It is the only axial T2W series here.")
     if others:
@@ -188,7 +185,7 @@ def _explain(chosen: Series, rivals: list[Series], others: list[str]) -> list[st
 
 def _ambiguity(chosen: Series, rivals: list[Series]) -> list[QualityFlag]:
     """Flag that another series would have done as well."""
-    equal = [one.name for one in rivals if all(prefers(one) == prefers(chosen) for prefers, _ in PREFERENCES)]
+    equal = [one.name for one in rivals if are_equal(one, chosen)]
     if not equal:
         return []
     sentence = f"Read series {chosen.name}, but {_list(equal)} would serve as well: check which is the better one."
@@ -222,11 +219,6 @@ def _load(series: Series, name: str) -> sitk.Image:
         for file, frames in itertools.groupby(series.headers, key=lambda header: header.file):
             files += write_frames(file, [header.frame for header in frames], folder / str(len(files)), name)
         return load(files, name, sitk.sitkFloat32)
-
-
-def _has_odd_echo(series: Series) -> bool:
-    echo_time = series.first.echo_time
-    return bool(echo_time) and not USUAL_ECHO_MS[0] <= echo_time <= USUAL_ECHO_MS[1]
 
 
 def _oddities(series: Series) -> list[QualityFlag]:
