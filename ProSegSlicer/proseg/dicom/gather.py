@@ -45,7 +45,8 @@ def put_together(groups: Iterable[list[Header]]) -> list[tuple[list[Header], str
         groups: the images of each series.
 
     Returns:
-        Images and, where they were joined, the sentence that tells so. Those joined bear the first one's UIDs.
+        Images and, where they were joined, the sentence that tells so. Those joined bear the UIDs of the first, and
+        where those of the study differed too, all of a patient's on one day are of one study.
     """
     whole, alone = [], []
     for group in groups:
@@ -65,7 +66,9 @@ def put_together(groups: Iterable[list[Header]]) -> list[tuple[list[Header], str
                 if len(own) < MIN_PART:
                     alone += own
                     continue
-                uids = {"series": near[0].series, "study": near[0].study}
+                studies = {header.study for header in near}
+                study = near[0].study if len(studies) == 1 else f"{near[0].patient} {near[0].study_date}"
+                uids = {"series": near[0].series, "study": study}
                 joined.append(([replace(header, **uids) for group in own for header in group], ALONE))
     return joined + [(group, "") for group in alone]
 

@@ -52,6 +52,7 @@ class Header:
     scan_options: tuple[str, ...] = ()
     inversion_time: float | None = None
     thickness: float | None = None
+    study_date: str = ""
     acquired: str = ""
     padding: float | None = None
     spacing_text: str = ""
@@ -103,7 +104,8 @@ def read_header(file: Path) -> Header | None:
         return (numbers(tag, 1) or (None,))[0]
 
     places = ("0020|0032", "0020|0037", "0028|0030")
-    padding, slope, intercept = number("0028|0120"), number("0028|1053"), number("0028|1052")
+    slope, intercept = number("0028|1053"), number("0028|1052")
+    padding = _as_stored(number("0028|0120"), value("0028|0103").strip() == "1", number("0028|0101"))
     return Header(
         file=file,
         series=text("0020|000e"),
@@ -132,8 +134,18 @@ def read_header(file: Path) -> Header | None:
         scan_options=words("0018|0022"),
         inversion_time=number("0018|0082"),
         thickness=number("0018|0050"),
+        study_date=text("0008|0020"),
         acquired=(text("0008|0022") or text("0008|0021")) + (text("0008|0032") or text("0008|0031")),
         padding=None if padding is None else padding * (1 if slope is None else slope) + (intercept or 0),
         spacing_text=text("0028|0030"),
         decimal_commas=any("," in text(tag) for tag in places),
     )
+
+
+def _as_stored(padding: float | None, signed: bool, bits: float | None) -> float | None:
+    """Pixel Padding Value as the pixels hold it, also where its kind (US or SS) is not theirs."""
+    if padding is None:
+        return None
+    if signed and padding >= 2 ** ((bits or 16) - 1):
+        return padding - (2 ** (bits or 16) if padding < 2 ** (bits or 16) else 65536)
+    return padding + 65536 if padding < 0 and not signed else padding

@@ -31,6 +31,10 @@ EXPORT_ORIENTED = (
     "Export it again from the scanner or archive with its orientation, which some anonymisers remove: "
     "without it nothing tells left from right."
 )
+EXPORT_PLACED = (
+    "Export it again from the scanner or archive with what it lost, which some anonymisers remove or change."
+)
+EXPORT_WHOLE = "Export the series again, complete and alone."
 UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
 
 
@@ -73,7 +77,7 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
         notes.append(
             f"Passed over {'1 copy' if found.copies == 1 else f'{found.copies} copies'} of files read already."
         )
-    image = check_t2w(_read(chosen, shown), f"Series {chosen.name} in {shown}")
+    image = check_t2w(_read(chosen, shown), f"Series {chosen.name} in {shown}", is_mr=chosen.first.modality == "MR")
     files = tuple(dict.fromkeys(header.file for header in chosen.headers))
     return replace(
         image,
@@ -136,7 +140,8 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
             raise InputError(f"{path} holds axial T2W series of {count} {plural}.", _one_of_many(fit, what))
     chosen, *rivals = fit
     if problem := defect(chosen):
-        raise InputError(f"Series {chosen.name} in {path} {problem}.", "Export the series again, complete and alone.")
+        stripped = (problem.startswith("lacks ") and "0," in problem) or "made the same" in problem
+        raise InputError(f"Series {chosen.name} in {path} {problem}.", EXPORT_PLACED if stripped else EXPORT_WHOLE)
     return chosen, _explain(chosen, rivals, others), _ambiguity(chosen, rivals)
 
 
@@ -201,13 +206,45 @@ def _read(series: Series, path: str) -> sitk.Image:
         if how := packing(head_of(series.first.file)):
             raise InputError(f"{name} is compressed as {how}, which cannot be read here.", UNPACK) from None
         raise
+    if any(header.decimal_commas for header in series.headers):  # which GDCM misreads
+        image = _placed(image, series)
     if len(series.headers) > 1:
         image.SetSpacing((*image.GetSpacing()[:2], float(steps(series).mean())))
     positions = [header.position for header in series.headers]
     grid = [image.TransformIndexToPhysicalPoint((0, 0, k)) for k in range(image.GetSize()[2])]
     if len(positions) != len(grid) or np.abs(np.subtract(positions, grid)).max() > image.GetSpacing()[2] / 2:
         raise InputError(f"{name} does not lie where its header says.", "Export it as single-frame DICOM.")
+    return _without_padding(image, series)
+
+
+def _placed(image: sitk.Image, series: Series) -> sitk.Image:
+    """The image where the header, and not GDCM, says that it lies."""
+    first = series.first
+    row, column = np.reshape(first.orientation, (2, 3))
+    image.SetDirection(np.stack([row, column, np.cross(row, column)], axis=1).ravel().tolist())
+    image.SetOrigin(first.position)
+    image.SetSpacing((first.spacing[1], first.spacing[0], image.GetSpacing()[2] if len(series.headers) > 1 else 1.0))
     return image
+
+
+def _without_padding(image: sitk.Image, series: Series) -> sitk.Image:
+    """The image with padding that lies beyond all other values, as -1024 does, at the nearest of these.
+
+    So it stays out of the statistics of the intensities. Padding of 0 is what air is, too.
+    """
+    values = None
+    for padding in {header.padding for header in series.headers} - {None, 0.0}:
+        values = sitk.GetArrayFromImage(image) if values is None else values
+        is_padding = values == np.float32(padding)
+        if is_padding.any() and not is_padding.all():
+            low, high = (edge(values[~is_padding]) for edge in (np.min, np.max))
+            if padding > high or (padding < 0 and padding < low):
+                values[is_padding] = np.clip(padding, low, high)
+    if values is None:
+        return image
+    unpadded = sitk.GetImageFromArray(values)
+    unpadded.CopyInformation(image)
+    return unpadded
 
 
 def _load(series: Series, name: str) -> sitk.Image:

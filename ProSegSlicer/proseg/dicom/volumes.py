@@ -155,6 +155,13 @@ def defect(series: Series) -> str | None:
     return None
 
 
+def has_places(series: Series) -> bool:
+    """Whether the images tell places and pixel sizes, and not all the same place."""
+    headers = series.headers
+    told = all(header.position and header.spacing for header in headers)
+    return told and (len(headers) == 1 or len({header.position for header in headers}) > 1)
+
+
 def steps(series: Series) -> np.ndarray:
     """Distances between neighbouring slices along the normal, mm."""
     return np.diff([float(np.dot(header.position, series.normal)) for header in series.headers])
