@@ -27,6 +27,7 @@ IDENTITY: tuple[tuple[str, Callable[[Header], Hashable]], ...] = (
     ("", lambda header: (header.number, header.description)),
     ("frame of reference", lambda header: header.frame_of_reference),
 )
+MEASURED = ("echo time", "b-value")  # nor do these, but several of them make up many a series
 # What tells the volumes in one series apart, in the order in which it is tried.
 PARTS: tuple[tuple[str, Callable[[Header], Hashable]], ...] = (
     ("image type", lambda header: "/".join(header.image_type)),
@@ -109,11 +110,11 @@ def _parts(headers: list[Header], name: str, first_trait: int = 0) -> list[Serie
             for words, group in groups
             for part in _parts(group, ", ".join(filter(None, (name, words))), number + 1)
         ]
-        by_chance = trait in PARTS
+        by_chance = trait in PARTS and trait[0] not in MEASURED
         if any(_is_volume(part, headers, places if by_chance else set(), trait is None) for part in parts):
             return parts
         fills = any(places and set(Series(group).places() or ()) == places for _, group in groups)
-        if by_chance and fills and min(len(group) for _, group in groups) >= MIN_PART:
+        if trait in PARTS and fills and min(len(group) for _, group in groups) >= MIN_PART:
             return parts
     return [whole]
 
