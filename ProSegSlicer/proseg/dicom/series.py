@@ -18,7 +18,7 @@ from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
 from proseg.dicom.multiframe import write_frames
 from proseg.dicom.prefer import are_equal, ranked, reason
 from proseg.dicom.scan import Folder, scan
-from proseg.dicom.volumes import Series, defect, steps
+from proseg.dicom.volumes import Series, defect, has_places, steps
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
@@ -132,7 +132,7 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
         remedy = EXPORT_ORIENTED if unplaced else CHOOSE_T2W
         if len(others) == 1:
             raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", remedy)
-        count = len({one.first.series for one in series})
+        count = len(set(map(_identity, series)))
         raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", remedy)
     for what in ("patient", "study"):
         if (count := len({getattr(one.first, what) for one in fit})) > 1:
@@ -140,8 +140,8 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
             raise InputError(f"{path} holds axial T2W series of {count} {plural}.", _one_of_many(fit, what))
     chosen, *rivals = fit
     if problem := defect(chosen):
-        stripped = (problem.startswith("lacks ") and "0," in problem) or "made the same" in problem
-        raise InputError(f"Series {chosen.name} in {path} {problem}.", EXPORT_PLACED if stripped else EXPORT_WHOLE)
+        remedy = EXPORT_WHOLE if has_places(chosen) else EXPORT_PLACED
+        raise InputError(f"Series {chosen.name} in {path} {problem}.", remedy)
     return chosen, _explain(chosen, rivals, others), _ambiguity(chosen, rivals)
 
 
