@@ -147,11 +147,11 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
 
 def _set_aside(series: list[Series], reasons: list[str | None]) -> list[str]:
     """The unsuitable series with the reasons; the volumes of one once, where the reason is the same for all of them."""
-    why: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    why: dict[tuple[str, ...], set[str | None]] = defaultdict(set)
     for one, why_not in zip(series, reasons, strict=True):
-        why[one.first.study, one.first.series].add(why_not)
+        why[_identity(one)].add(why_not)
     named = (
-        f"{one.name if len(why[one.first.study, one.first.series]) > 1 else one.title} ({why_not})"
+        f"{one.name if len(why[_identity(one)]) > 1 else one.title} ({why_not})"
         for one, why_not in zip(series, reasons, strict=True)
         if why_not is not None
     )
