@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from Testing.made_studies import Made
+from Testing.made_studies import Made, edit
 
 from proseg.reading.t2w import read_t2w
 
@@ -72,3 +72,14 @@ def test_a_water_image_alone_is_read_and_flagged(tmp_path):
     Made(description="t2_dixon_W").write(tmp_path)
     (flag,) = read_t2w(tmp_path).flags
     assert "fat is suppressed" in flag.sentence
+
+
+def test_of_repeats_within_one_series_the_later_acquisition_is_read_and_the_doubt_flagged(tmp_path):
+    for number in (2, 1):
+        Made(tags={"AcquisitionNumber": number}).write(tmp_path / str(3 - number))
+    for file in tmp_path.rglob("*.dcm"):
+        edit(file, SeriesInstanceUID="1.2.3.4")
+    read = read_t2w(tmp_path)
+    assert read.notes[1].endswith("because its acquisition number is higher.")
+    assert {file.parent.name for file in read.files} == {"1"}
+    assert [flag.code for flag in read.flags] == ["series_ambiguous"]

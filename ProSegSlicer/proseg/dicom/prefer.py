@@ -80,11 +80,20 @@ PREFERENCES = (
 
 
 def ranked(fit: Sequence[Series]) -> list[Series]:
-    """Axial T2W series, the best first; of equals the one that was acquired last, else that of the highest number."""
+    """Axial T2W series, the best first; of equals the one that was acquired last, else that of the highest number.
+
+    Args:
+        fit: the series, in the order of their numbers.
+    """
     fit = _with_repeats(fit)
     timed = all(map(_acquired, fit))
-    order = sorted(range(len(fit)), key=lambda at: (_acquired(fit[at]) if timed else "", at), reverse=True)
-    return sorted((fit[at] for at in order), key=lambda one: [prefers.key(one) for prefers in PREFERENCES])
+    numbers = list(dict.fromkeys(one.first.number for one in fit))
+    later = sorted(
+        fit,
+        key=lambda one: (_acquired(one) if timed else "", numbers.index(one.first.number), _acquisition(one)),
+        reverse=True,
+    )
+    return sorted(later, key=lambda one: [prefers.key(one) for prefers in PREFERENCES])
 
 
 def reason(chosen: Series, rival: Series) -> str:
@@ -94,6 +103,8 @@ def reason(chosen: Series, rival: Series) -> str:
             return prefers.reason(chosen, rival)
     if _acquired(chosen) > _acquired(rival) > "":
         return "it was acquired later"
+    if chosen.first.number == rival.first.number and _acquisition(chosen) > _acquisition(rival):
+        return "its acquisition number is higher"
     return "its number is higher"
 
 
@@ -105,6 +116,11 @@ def are_equal(one: Series, other: Series) -> bool:
 def _acquired(series: Series) -> str:
     """Date and time of the acquisition, in an order that sorts; empty where unknown."""
     return series.first.acquired if re.fullmatch(r"\d{12,14}(\.\d+)?", series.first.acquired) else ""
+
+
+def _acquisition(series: Series) -> int:
+    """The acquisition number; 0 where there is none."""
+    return int(series.first.acquisition) if series.first.acquisition.isdecimal() else 0
 
 
 def _with_repeats(fit: Sequence[Series]) -> list[Series]:
