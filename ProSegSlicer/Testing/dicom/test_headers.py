@@ -106,6 +106,19 @@ def test_pixels_of_another_kind_are_read(tmp_path, kind):
     assert first_pixels(read_t2w(tmp_path).image) == ALL
 
 
+@pytest.mark.parametrize(
+    ("tag", "old", "new"), [(b"\x28\x00\x10\x00", b"US", b"SS"), (b"\x28\x00\x30\x00", b"DS", b"LO")]
+)
+def test_whole_files_that_gdcm_refuses_are_not_called_damaged(tmp_path, tag, old, new):
+    for file in Made().write(tmp_path):
+        rewrite(file, tag + old, tag + new)
+    with pytest.raises(
+        InputError, match=r"12 MR images whose header is not written as the standard.*dcmconv"
+    ) as refusal:
+        read_t2w(tmp_path)
+    assert "damaged" not in refusal.value.sentence
+
+
 def shift(files: list[Path], by: int, padding: int | None = None, **tags: object) -> None:
     """Make pixels signed and shift them; where ``padding`` is given, let it fill the left half, and its tag say so."""
     for file in files:

@@ -59,7 +59,8 @@ def put_together(groups: Iterable[list[Header]]) -> list[tuple[list[Header], str
         alike: dict[Hashable, list[list[Header]]] = defaultdict(list)
         for group in alone:
             first = group[0]
-            alike[place(first), first.patient, first.number, first.description, first.modality].append(group)
+            named = (first.patient, first.study_date, first.modality, first.number, first.description)
+            alike[(place(first), *named)].append(group)
         alone = []
         for like in alike.values():
             for near in _by_geometry([group[0] for group in like]):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proseg.dicom.gather import put_together, take_apart
 from proseg.dicom.headers import Header, read_header
+from proseg.dicom.lengths import lengths_fit
 from proseg.dicom.meta import head_of, is_dicom, is_mr_image, is_of_series, packing
 from proseg.dicom.multiframe import frames_of, is_multi_frame
 from proseg.dicom.volumes import Series
@@ -24,6 +25,7 @@ class Folder:
         series: by number; one that holds several volumes is there once for each.
         copies: how many files were copies of others.
         damaged: how many MR images cannot be read and belong to none of the series.
+        odd: how many more cannot, although they are whole, for what their headers hold.
         packed: MR images that cannot be opened for the way they are compressed, by its name.
         closed: folders that may not be listed.
     """
@@ -31,6 +33,7 @@ class Folder:
     series: list[Series] = field(default_factory=list)
     copies: int = 0
     damaged: int = 0
+    odd: int = 0
     packed: Counter[str] = field(default_factory=Counter)
     closed: list[Path] = field(default_factory=list)
 
@@ -42,7 +45,7 @@ def scan(folder: Path, deep: bool = True) -> Folder:
     series when enough of its header is left to tell.
     """
     groups: dict[tuple[str, str], dict[tuple, Header]] = {}
-    damaged: list[bytes] = []
+    damaged: list[tuple[bytes, bool]] = []  # how it starts, and whether it is whole
     found = Folder()
     with quiet():
         for file in _dicom_files(folder, deep, found.closed):
@@ -52,20 +55,21 @@ def scan(folder: Path, deep: bool = True) -> Folder:
                 if (name := packing(head)) and is_mr_image(head):
                     found.packed[name] += 1
                 elif is_mr_image(head):
-                    damaged.append(head)
+                    damaged.append((head, lengths_fit(file)))
                 continue
             # A file without a series UID belongs with its neighbours.
             group = groups.setdefault((header.study, header.series or str(file.parent)), {})
             key = (header.instance or str(file), header.position)
             found.copies += key in group
             group.setdefault(key, header)
-    found.damaged = len(damaged)
     for headers, remark in put_together(list(group.values()) for group in groups.values()):
         uid = headers[0].series
-        lost = sum(bool(uid) and is_of_series(head, uid) for head in damaged)
-        found.damaged -= lost
+        others = [(head, whole) for head, whole in damaged if not (uid and is_of_series(head, uid))]
+        lost, damaged = len(damaged) - len(others), others
         for part in take_apart(list(_each_frame(headers))):
             found.series.append(replace(part, damaged=lost, remark=remark))
+    found.odd = sum(whole for _, whole in damaged)
+    found.damaged = len(damaged) - found.odd
     found.series.sort(key=lambda series: (_whole(series.first.number), series.first.series))
     return found
 

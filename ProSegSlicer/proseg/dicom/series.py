@@ -35,6 +35,8 @@ EXPORT_PLACED = (
     "Export it again from the scanner or archive with what it lost, which some anonymisers remove or change."
 )
 EXPORT_WHOLE = "Export the series again, complete and alone."
+LOOK_AGAIN = "Export or copy it again, and check that you may read all of it."
+WRITE_ANEW = "Export it again, or write it anew with a DICOM toolkit (dcmconv of DCMTK, gdcmconv of GDCM, pydicom)."
 UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
 
 
@@ -66,7 +68,7 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
     passed = _passed_over(found)
     if not series:
         if passed:
-            remedy = UNPACK if found.packed else "Export or copy it again, and check that you may read all of it."
+            remedy = UNPACK if found.packed else WRITE_ANEW if found.odd else LOOK_AGAIN
             raise InputError(f"{shown} holds only {'; '.join(passed)}.", remedy)
         raise InputError(
             f"{shown} holds no readable DICOM image.",
@@ -100,6 +102,8 @@ def _passed_over(found: Folder) -> list[str]:
         f"{_count(count, 'MR image')} compressed as {how}, which cannot be read here"
         for how, count in found.packed.items()
     ]
+    if found.odd:
+        passed.append(f"{_count(found.odd, 'MR image')} whose header is not written as the standard has it")
     if found.damaged:
         passed.append(_count(found.damaged, "damaged MR image"))
     if found.closed:
@@ -228,7 +232,7 @@ def _placed(image: sitk.Image, series: Series) -> sitk.Image:
 
 
 def _without_padding(image: sitk.Image, series: Series) -> sitk.Image:
-    """The image with padding that lies beyond all other values, as -1024 does, at the nearest of these.
+    """The image with the median of the other values for padding that lies beyond all of them, as -1024 does.
 
     So it stays out of the statistics of the intensities. Padding of 0 is what air is, too.
     """
@@ -237,9 +241,9 @@ def _without_padding(image: sitk.Image, series: Series) -> sitk.Image:
         values = sitk.GetArrayFromImage(image) if values is None else values
         is_padding = values == np.float32(padding)
         if is_padding.any() and not is_padding.all():
-            low, high = (edge(values[~is_padding]) for edge in (np.min, np.max))
-            if padding > high or (padding < 0 and padding < low):
-                values[is_padding] = np.clip(padding, low, high)
+            rest = values[~is_padding]
+            if padding > rest.max() or padding < min(rest.min(), 0):
+                values[is_padding] = np.median(rest)
     if values is None:
         return image
     unpadded = sitk.GetImageFromArray(values)
