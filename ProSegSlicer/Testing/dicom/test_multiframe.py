@@ -243,9 +243,9 @@ def test_pixels_cut_short_are_told(tmp_path):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_file_that_gdcm_cannot_open_is_called_damaged(tmp_path):
+def test_a_whole_file_that_gdcm_cannot_open_is_told_for_its_header(tmp_path):
     write(tmp_path / "t2.dcm", volume(), PerFrameFunctionalGroupsSequence=[])
-    with pytest.raises(InputError, match="holds only 1 damaged MR image"):
+    with pytest.raises(InputError, match="holds only 1 MR image whose header is not written as the standard has it"):
         read_t2w(tmp_path)
 
 

@@ -172,7 +172,8 @@ def test_a_short_echo_and_suppressed_fat_are_flagged_as_unusual(tmp_path):
         (Made(9, "t2_tra_pelvis", pixel=2.0), "its pixels are finer"),
         (Made(9, "prostate", tags={"EchoTime": None}), "its name or timing says T2W"),
         (Made(9, "t2_space_mpr"), "it was not reformatted from another"),
-        (Made(9, "t2_tse_tra", count=5), "it has slices enough"),
+        (Made(9, "t2_tse_tra", count=5), "it is the complete one of a repeat"),
+        (Made(9, "t2_haste_tra", count=5), "it has slices enough"),
     ],
 )
 def test_of_two_axial_t2w_series_the_better_is_read_and_the_reason_given(tmp_path, rival, why):
@@ -230,7 +231,7 @@ SPOILT = {
     "shifted sideways": lambda files: move(files, 5, 2, axis=0),
     "slices in mixed orientations": lambda files: edit(files[5], ImageOrientationPatient=SAGITTAL),
     "slices of different sizes": lambda files: edit(files[5], PixelSpacing=[1.1, 1.1]),
-    "lacks slice positions or pixel spacing": lambda files: edit(files[5], ImagePositionPatient=None),
+    "lacks slice positions: Image Position (Patient)": lambda files: edit(files[5], ImagePositionPatient=None),
     "has damaged files (1 of 12)": lambda files: files[11].write_bytes(files[11].read_bytes()[:3000]),
     "has 2 axial slices": lambda files: [file.unlink() for file in files[2:]],
 }

@@ -17,6 +17,7 @@ from Testing.made_results import make_findings, make_result, on_grid, relabelled
 from Testing.read_dicom import assert_same_places, errors_of, gland_in, kinds, read_by_highdicom
 
 from proseg.cli import main as cli
+from proseg.errors import InputError
 from proseg.images.geometry import to_lps
 from proseg.labels import CG, PZ, ZONES
 from proseg.outputs.dicom_seg import write_dicom_seg
@@ -76,6 +77,30 @@ def test_it_names_study_frame_of_reference_and_every_source_slice(result: Segmen
     assert (written.Modality, written.SegmentationType, written.SegmentsOverlap) == ("SEG", "BINARY", "NO")
     assert (written.ContentLabel, written.SeriesNumber) == ("PROSTATE_ZONES", 401)
     assert written.SeriesDescription == "ProSegSlicer zones, drawn by AI, unreviewed"
+
+
+def test_slices_with_series_of_their_own_are_each_referred_to_in_theirs(result, files, tmp_path) -> None:
+    for file in files:
+        data = pydicom.dcmread(file)
+        data.SeriesInstanceUID = f"{data.SOPInstanceUID}.9"
+        data.save_as(file)
+    write_dicom_seg(result, files, tmp_path / "zones.dcm")
+    assert_same_places(read_by_highdicom(tmp_path / "zones.dcm"), result.labelmap)
+    named = {
+        str(series.SeriesInstanceUID): [str(one.ReferencedSOPInstanceUID) for one in series.ReferencedInstanceSequence]
+        for series in pydicom.dcmread(tmp_path / "zones.dcm").ReferencedSeriesSequence
+    }
+    instances = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
+    assert named == {f"{instance}.9": [instance] for instance in instances}
+    assert errors_of(tmp_path / "zones.dcm") == []
+
+
+def test_slices_with_studies_of_their_own_are_refused_in_a_sentence(result, files, tmp_path) -> None:
+    data = pydicom.dcmread(files[0])
+    data.StudyInstanceUID = "1.2.3"
+    data.save_as(files[0])
+    with pytest.raises(InputError, match="names a study of its own"):
+        write_dicom_seg(result, files, tmp_path / "zones.dcm")
 
 
 def test_its_segments_carry_the_codes_of_the_terminology_and_the_segmentation_file(result, files, tmp_path) -> None:

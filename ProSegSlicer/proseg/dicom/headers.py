@@ -18,7 +18,9 @@ class Header:
     """What one DICOM file, or one frame of it, says of itself; None or empty where it does not.
 
     Lengths in mm (LPS), times in ms. ``frame`` counts from 1 as DICOM does; 0 where the file is one image. ``size`` has
-    a third number, the count of frames, where a file holds several and the header speaks for all of them.
+    a third number, the count of frames, where a file holds several and the header speaks for all of them. ``acquired``
+    is date and time as DICOM has them; ``padding`` is the value, scaled as the pixels are, that stands for no image at
+    all; ``decimal_commas`` tells of lengths written as "0,5", which libraries misread.
     """
 
     file: Path
@@ -45,6 +47,16 @@ class Header:
     stack: str = ""
     frame: int = 0
     birth_date: str = ""
+    frame_of_reference: str = ""
+    sequence_name: str = ""
+    scan_options: tuple[str, ...] = ()
+    inversion_time: float | None = None
+    thickness: float | None = None
+    study_date: str = ""
+    acquired: str = ""
+    padding: float | None = None
+    spacing_text: str = ""
+    decimal_commas: bool = False
 
     @property
     def frame_count(self) -> int:
@@ -83,7 +95,7 @@ def read_header(file: Path) -> Header | None:
 
     def numbers(tag: str, count: int) -> tuple[float, ...] | None:
         try:
-            values = tuple(float(part) for part in text(tag).split("\\"))
+            values = tuple(float(part.replace(",", ".")) for part in text(tag).split("\\"))
         except ValueError:
             return None
         return values if len(values) == count and all(map(math.isfinite, values)) else None
@@ -91,6 +103,9 @@ def read_header(file: Path) -> Header | None:
     def number(tag: str) -> float | None:
         return (numbers(tag, 1) or (None,))[0]
 
+    places = ("0020|0032", "0020|0037", "0028|0030")
+    slope, intercept = number("0028|1053"), number("0028|1052")
+    padding = _as_stored(number("0028|0120"), value("0028|0103").strip() == "1", number("0028|0101"))
     return Header(
         file=file,
         series=text("0020|000e"),
@@ -114,4 +129,23 @@ def read_header(file: Path) -> Header | None:
         acquisition=text("0020|0012"),
         time=text("0020|0100"),
         birth_date=text("0010|0030"),
+        frame_of_reference=text("0020|0052"),
+        sequence_name=text("0018|0024"),
+        scan_options=words("0018|0022"),
+        inversion_time=number("0018|0082"),
+        thickness=number("0018|0050"),
+        study_date=text("0008|0020"),
+        acquired=(text("0008|0022") or text("0008|0021")) + (text("0008|0032") or text("0008|0031")),
+        padding=None if padding is None else padding * (1 if slope is None else slope) + (intercept or 0),
+        spacing_text=text("0028|0030"),
+        decimal_commas=any("," in text(tag) for tag in places),
     )
+
+
+def _as_stored(padding: float | None, signed: bool, bits: float | None) -> float | None:
+    """Pixel Padding Value as the pixels hold it, also where its kind (US or SS) is not theirs."""
+    if padding is None:
+        return None
+    if signed and padding >= 2 ** ((bits or 16) - 1):
+        return padding - (2 ** (bits or 16) if padding < 2 ** (bits or 16) else 65536)
+    return padding + 65536 if padding < 0 and not signed else padding

@@ -26,6 +26,7 @@ _SHORT = {  # value representations with a length of two bytes
     *(b"ST", b"TM", b"UI", b"UL", b"US"),
 }
 _LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+_EMPTY = {b"\0\0", b"\xff\xff"}  # what some makers write for the kind; GDCM takes the length behind it for two bytes
 
 
 def lengths_fit(file: Path) -> bool:
@@ -108,10 +109,10 @@ class _Walk:
         if not self.explicit or group == ITEM[0]:
             (length,) = struct.unpack_from(f"{self.order}I", self.data, at + 4)
             return (group, element), b"", length, at + 8
-        if kind in _SHORT:
+        if kind in _SHORT or kind in _EMPTY:
             (length,) = struct.unpack_from(f"{self.order}H", self.data, at + 6)
             return (group, element), kind, length, at + 8
-        if kind not in _LONG or end - at < 12:
+        if end - at < 12:  # a kind of no edition of the standard is taken as PS3.5 section 6.2 has new ones
             raise _MisfitError
         (length,) = struct.unpack_from(f"{self.order}I", self.data, at + 8)
         return (group, element), kind, length, at + 12

@@ -89,6 +89,7 @@ def _frame(common: Header, number: int, own: Dataset, shared: Dataset) -> Header
         return _group(name, own, shared)
 
     content, kind = group("FrameContentSequence"), group("MRImageFrameTypeSequence")
+    suppressed = "FAT" in str(group("MRModifierSequence").get("SpectrallySelectedSuppression", ""))
     return replace(
         common,
         frame=number,
@@ -103,6 +104,7 @@ def _frame(common: Header, number: int, own: Dataset, shared: Dataset) -> Header
         image_type=tuple(
             dict.fromkeys((*common.image_type, *_words(kind, "FrameType"), *_words(kind, "AcquisitionContrast")))
         ),
+        scan_options=(*common.scan_options, *(("FS",) if suppressed else ())),
         stack=str(content.get("StackID") or ""),
         time=str(content.get("TemporalPositionIndex") or ""),
         acquisition=str(content.get("FrameAcquisitionNumber") or ""),

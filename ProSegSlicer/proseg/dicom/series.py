@@ -11,35 +11,33 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from proseg.dicom.fat import is_fat_suppressed
 from proseg.dicom.headers import read_header
-from proseg.dicom.kinds import T2_MIN_ECHO_MS, is_fat_suppressed, is_known_t2w, is_reformatted, unsuitable
+from proseg.dicom.kinds import NO_ORIENTATION, T2_MIN_ECHO_MS, is_known_t2w, unsuitable
 from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
 from proseg.dicom.multiframe import write_frames
-from proseg.dicom.scan import Folder, Series, scan
+from proseg.dicom.prefer import are_equal, ranked, reason
+from proseg.dicom.scan import Folder, scan
+from proseg.dicom.volumes import Series, defect, has_places, steps
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import CHOOSE_T2W, T2WImage, check_t2w, unusual_acquisition
 from proseg.images.files import load
 from proseg.system.temporary import private_folder
 
-DUPLICATE_MM = 0.01  # slices nearer than this are at the same position
-UNEVEN_FLAGGED, UNEVEN_REFUSED = 0.02, 0.10  # how much a step may differ from the usual one, as a share of it
-SIDEWAYS_MM = 1.0  # how far slices may be shifted against each other in-plane
-USUAL_ECHO_MS = (T2_MIN_ECHO_MS, 250.0)
+UNEVEN_FLAGGED = 0.02  # how much a step may differ from the usual one, as a share of it
 LISTED = 8  # series named in one sentence
-UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
-
-# What makes one axial T2W series preferable to another, most important first.
-PREFERENCES = (
-    (lambda series: defect(series) is not None, "it is complete"),
-    (lambda series: not is_known_t2w(series), "its name or timing says T2W"),
-    (lambda series: _has_odd_echo(series), "its echo time is usual for T2W"),
-    (is_fat_suppressed, "it is not fat-suppressed"),
-    (is_reformatted, "it was not reformatted from another"),
-    (lambda series: series.slice_count < 10, "it has slices enough"),
-    (lambda series: round(series.pixel_mm, 1), "its pixels are finer"),
-    (lambda series: round(series.field_mm, -1), "its field of view is smaller"),
+EXPORT_ORIENTED = (
+    "Export it again from the scanner or archive with its orientation, which some anonymisers remove: "
+    "without it nothing tells left from right."
 )
+EXPORT_PLACED = (
+    "Export it again from the scanner or archive with what it lost, which some anonymisers remove or change."
+)
+EXPORT_WHOLE = "Export the series again, complete and alone."
+LOOK_AGAIN = "Export or copy it again, and check that you may read all of it."
+WRITE_ANEW = "Export it again, or write it anew with a DICOM toolkit (dcmconv of DCMTK, gdcmconv of GDCM, pydicom)."
+UNPACK = "Export it uncompressed, or as JPEG lossless, JPEG-LS, JPEG 2000 or RLE."
 
 
 def read_dicom(path: Path, shown: str = "") -> T2WImage:
@@ -64,11 +62,13 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
     series = found.series
     if not place.is_dir():
         wanted = read_header(path)
-        series = [one for one in series if wanted and wanted.series == one.first.series]
+        instance = wanted.instance if wanted else None
+        own = {_identity(one) for one in series if instance in [header.instance for header in one.headers]}
+        series = [one for one in series if _identity(one) in own]
     passed = _passed_over(found)
     if not series:
         if passed:
-            remedy = UNPACK if found.packed else "Export or copy it again, and check that you may read all of it."
+            remedy = UNPACK if found.packed else WRITE_ANEW if found.odd else LOOK_AGAIN
             raise InputError(f"{shown} holds only {'; '.join(passed)}.", remedy)
         raise InputError(
             f"{shown} holds no readable DICOM image.",
@@ -79,7 +79,7 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
         notes.append(
             f"Passed over {'1 copy' if found.copies == 1 else f'{found.copies} copies'} of files read already."
         )
-    image = check_t2w(_read(chosen, shown), f"Series {chosen.name} in {shown}")
+    image = check_t2w(_read(chosen, shown), f"Series {chosen.name} in {shown}", is_mr=chosen.first.modality == "MR")
     files = tuple(dict.fromkeys(header.file for header in chosen.headers))
     return replace(
         image,
@@ -91,12 +91,19 @@ def read_dicom(path: Path, shown: str = "") -> T2WImage:
     )
 
 
+def _identity(series: Series) -> tuple[str, ...]:
+    """What the volumes of one series have in common."""
+    return series.first.study, series.first.series, series.first.number, series.first.description
+
+
 def _passed_over(found: Folder) -> list[str]:
     """What was there but could not be looked at."""
     passed = [
         f"{_count(count, 'MR image')} compressed as {how}, which cannot be read here"
         for how, count in found.packed.items()
     ]
+    if found.odd:
+        passed.append(f"{_count(found.odd, 'MR image')} whose header is not written as the standard has it")
     if found.damaged:
         passed.append(_count(found.damaged, "damaged MR image"))
     if found.closed:
@@ -120,35 +127,37 @@ def choose(series: list[Series], path: str, passed: Sequence[str] = ()) -> tuple
         InputError: there is none, they are of several patients or studies, or the best one cannot be read.
     """
     reasons = [unsuitable(one) for one in series]
-    fit = sorted(
-        (one for one, reason in zip(series, reasons, strict=True) if reason is None),
-        key=lambda one: ([prefers(one) for prefers, _ in PREFERENCES], -series.index(one)),
-    )
+    fit = ranked([one for one, why_not in zip(series, reasons, strict=True) if why_not is None])
     others = [*_set_aside(series, reasons), *passed]
     if not fit:
+        unplaced = any(
+            why_not == NO_ORIENTATION and is_known_t2w(one) for one, why_not in zip(series, reasons, strict=True)
+        )
+        remedy = EXPORT_ORIENTED if unplaced else CHOOSE_T2W
         if len(others) == 1:
-            raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", CHOOSE_T2W)
-        count = len({one.first.series for one in series})
-        raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", CHOOSE_T2W)
+            raise InputError(f"Series {series[0].name} in {path} is {reasons[0]}.", remedy)
+        count = len(set(map(_identity, series)))
+        raise InputError(f"None of the {count} series in {path} is axial T2W: {_list(others)}.", remedy)
     for what in ("patient", "study"):
         if (count := len({getattr(one.first, what) for one in fit})) > 1:
             plural = {"patient": "patients", "study": "studies"}[what]
             raise InputError(f"{path} holds axial T2W series of {count} {plural}.", _one_of_many(fit, what))
     chosen, *rivals = fit
     if problem := defect(chosen):
-        raise InputError(f"Series {chosen.name} in {path} {problem}.", "Export the series again, complete and alone.")
+        remedy = EXPORT_WHOLE if has_places(chosen) else EXPORT_PLACED
+        raise InputError(f"Series {chosen.name} in {path} {problem}.", remedy)
     return chosen, _explain(chosen, rivals, others), _ambiguity(chosen, rivals)
 
 
 def _set_aside(series: list[Series], reasons: list[str | None]) -> list[str]:
     """The unsuitable series with the reasons; the volumes of one once, where the reason is the same for all of them."""
-    why: dict[tuple[str, str], set[str | None]] = defaultdict(set)
-    for one, reason in zip(series, reasons, strict=True):
-        why[one.first.study, one.first.series].add(reason)
+    why: dict[tuple[str, ...], set[str | None]] = defaultdict(set)
+    for one, why_not in zip(series, reasons, strict=True):
+        why[_identity(one)].add(why_not)
     named = (
-        f"{one.name if len(why[one.first.study, one.first.series]) > 1 else one.title} ({reason})"
-        for one, reason in zip(series, reasons, strict=True)
-        if reason is not None
+        f"{one.name if len(why[_identity(one)]) > 1 else one.title} ({why_not})"
+        for one, why_not in zip(series, reasons, strict=True)
+        if why_not is not None
     )
     return list(dict.fromkeys(named))
 
@@ -169,10 +178,13 @@ def _explain(chosen: Series, rivals: list[Series], others: list[str]) -> list[st
     details = [f"{chosen.slice_count} slices"]
     if chosen.first.echo_time:
         details.append(f"echo time {chosen.first.echo_time:g} ms")
-    notes = [f"Read series {chosen.name}: axial T2W, {', '.join(details)}."]
+    notes = [f"Read series {chosen.name}: {chosen.plane} T2W, {', '.join(details)}."]
+    if chosen.plane != "axial":
+        notes.append(f"Its voxels are nearly cubes ({chosen.step_mm:.2g} mm), so it is looked at from below as axial.")
+    if chosen.remark:
+        notes.append(chosen.remark)
     for rival in rivals[:LISTED]:
-        better = (why for prefers, why in PREFERENCES if prefers(chosen) != prefers(rival))
-        notes.append(f"Preferred it to series {rival.name} because {next(better, 'its number is higher')}.")
+        notes.append(f"Preferred it to series {rival.name} because {reason(chosen, rival)}.")
     if others and not rivals:
         notes.append("It is the only axial T2W series here.")
     if others:
@@ -182,40 +194,11 @@ def _explain(chosen: Series, rivals: list[Series], others: list[str]) -> list[st
 
 def _ambiguity(chosen: Series, rivals: list[Series]) -> list[QualityFlag]:
     """Flag that another series would have done as well."""
-    equal = [one.name for one in rivals if all(prefers(one) == prefers(chosen) for prefers, _ in PREFERENCES)]
+    equal = [one.name for one in rivals if are_equal(one, chosen)]
     if not equal:
         return []
     sentence = f"Read series {chosen.name}, but {_list(equal)} would serve as well: check which is the better one."
     return [QualityFlag("series_ambiguous", Severity.WARNING, sentence)]
-
-
-def defect(series: Series) -> str | None:
-    """What keeps the slices of a series from making a volume, as the rest of a sentence; None if nothing does."""
-    headers = series.headers
-    if series.damaged:
-        return f"has damaged files ({series.damaged} of {series.damaged + len(headers)})"
-    if 1 < len({header.file for header in headers}) < len(headers):
-        return "is spread over several multi-frame files"
-    if any(header.position is None or not header.spacing or min(header.spacing) <= 0 for header in headers):
-        return "lacks slice positions or pixel spacing"
-    if len({header.size[:2] for header in headers}) > 1 or _spread([header.spacing for header in headers]) > 1e-3:
-        return "has slices of different sizes"
-    if len(headers) < 2:
-        return None
-    steps = _steps(series)
-    repeated = int((steps < DUPLICATE_MM).sum())
-    if repeated:
-        return f"has several images at one position ({len(headers)} images at {len(headers) - repeated} positions)"
-    usual = float(np.median(steps))
-    if steps.max() > 1.5 * usual:
-        return f"lacks slices: a gap of {steps.max():.3g} mm where slices are {usual:.3g} mm apart"
-    if np.abs(steps - usual).max() > UNEVEN_REFUSED * usual:
-        return f"has unevenly spaced slices ({steps.min():.3g} to {steps.max():.3g} mm apart)"
-    offsets = np.array([header.position for header in headers]) - headers[0].position
-    sideways = offsets - np.outer(offsets @ series.normal, series.normal)
-    if np.linalg.norm(sideways, axis=1).max() > SIDEWAYS_MM:
-        return "has slices shifted sideways against each other"
-    return None
 
 
 def _read(series: Series, path: str) -> sitk.Image:
@@ -227,13 +210,45 @@ def _read(series: Series, path: str) -> sitk.Image:
         if how := packing(head_of(series.first.file)):
             raise InputError(f"{name} is compressed as {how}, which cannot be read here.", UNPACK) from None
         raise
+    if any(header.decimal_commas for header in series.headers):  # which GDCM misreads
+        image = _placed(image, series)
     if len(series.headers) > 1:
-        image.SetSpacing((*image.GetSpacing()[:2], float(_steps(series).mean())))
+        image.SetSpacing((*image.GetSpacing()[:2], float(steps(series).mean())))
     positions = [header.position for header in series.headers]
     grid = [image.TransformIndexToPhysicalPoint((0, 0, k)) for k in range(image.GetSize()[2])]
     if len(positions) != len(grid) or np.abs(np.subtract(positions, grid)).max() > image.GetSpacing()[2] / 2:
         raise InputError(f"{name} does not lie where its header says.", "Export it as single-frame DICOM.")
+    return _without_padding(image, series)
+
+
+def _placed(image: sitk.Image, series: Series) -> sitk.Image:
+    """The image where the header, and not GDCM, says that it lies."""
+    first = series.first
+    row, column = np.reshape(first.orientation, (2, 3))
+    image.SetDirection(np.stack([row, column, np.cross(row, column)], axis=1).ravel().tolist())
+    image.SetOrigin(first.position)
+    image.SetSpacing((first.spacing[1], first.spacing[0], image.GetSpacing()[2] if len(series.headers) > 1 else 1.0))
     return image
+
+
+def _without_padding(image: sitk.Image, series: Series) -> sitk.Image:
+    """The image with the median of the other values for padding that lies beyond all of them, as -1024 does.
+
+    So it stays out of the statistics of the intensities. Padding of 0 is what air is, too.
+    """
+    values = None
+    for padding in {header.padding for header in series.headers} - {None, 0.0}:
+        values = sitk.GetArrayFromImage(image) if values is None else values
+        is_padding = values == np.float32(padding)
+        if is_padding.any() and not is_padding.all():
+            rest = values[~is_padding]
+            if padding > rest.max() or padding < min(rest.min(), 0):
+                values[is_padding] = np.median(rest)
+    if values is None:
+        return image
+    unpadded = sitk.GetImageFromArray(values)
+    unpadded.CopyInformation(image)
+    return unpadded
 
 
 def _load(series: Series, name: str) -> sitk.Image:
@@ -245,11 +260,6 @@ def _load(series: Series, name: str) -> sitk.Image:
         for file, frames in itertools.groupby(series.headers, key=lambda header: header.file):
             files += write_frames(file, [header.frame for header in frames], folder / str(len(files)), name)
         return load(files, name, sitk.sitkFloat32)
-
-
-def _has_odd_echo(series: Series) -> bool:
-    echo_time = series.first.echo_time
-    return bool(echo_time) and not USUAL_ECHO_MS[0] <= echo_time <= USUAL_ECHO_MS[1]
 
 
 def _oddities(series: Series) -> list[QualityFlag]:
@@ -267,28 +277,19 @@ def _oddities(series: Series) -> list[QualityFlag]:
     if oddities:
         flags.append(unusual_acquisition(oddities))
     if len(series.headers) > 2:
-        steps = _steps(series)
-        uneven = np.abs(steps - np.median(steps))
-        if uneven.max() > UNEVEN_FLAGGED * np.median(steps):
+        between = steps(series)
+        uneven = np.abs(between - np.median(between))
+        if uneven.max() > UNEVEN_FLAGGED * np.median(between):
             flags.append(
                 QualityFlag(
                     "uneven_spacing",
                     Severity.WARNING,
-                    f"Slices lie {steps.min():.3g} to {steps.max():.3g} mm apart, taken as {steps.mean():.3g} mm.",
+                    f"Slices lie {between.min():.3g} to {between.max():.3g} mm apart, "
+                    f"taken as {between.mean():.3g} mm.",
                     (int(uneven.argmax()), int(uneven.argmax()) + 1),
                 )
             )
     return flags
-
-
-def _steps(series: Series) -> np.ndarray:
-    """Distances between neighbouring slices along the normal, mm."""
-    return np.diff([float(np.dot(header.position, series.normal)) for header in series.headers])
-
-
-def _spread(rows: list[tuple[float, ...]]) -> float:
-    """The largest difference between rows of numbers."""
-    return float(np.ptp(np.array(rows), axis=0).max())
 
 
 def _list(names: list[str]) -> str:

@@ -162,6 +162,43 @@ def _allowed(keyword: str, value: str | None) -> str:
     return "" if value is None else value
 
 
+def as_one_series(headers: Sequence[Dataset]) -> dict[str, str]:
+    """Let headers that were read name one series; files stay as they are.
+
+    Canon gives each slice a series of its own, which highdicom takes for a mistake.
+
+    Returns:
+        The series that each instance truly is of, by its UID: what ``refer_truly`` puts back.
+
+    Raises:
+        InputError: they are of several studies.
+    """
+    if len({header.StudyInstanceUID for header in headers}) > 1:
+        raise InputError(
+            "Each slice of the DICOM series names a study of its own, so there is none for a DICOM file to join.",
+            OTHER_FORMAT,
+        )
+    true = {header.SOPInstanceUID: header.SeriesInstanceUID for header in headers}
+    for header in headers:
+        header.SeriesInstanceUID = headers[0].SeriesInstanceUID
+    return true
+
+
+def refer_truly(made: Dataset, true: dict[str, str]) -> None:
+    """Have a file name the series that the instances are of, where these are several (PS3.3 C.12.2, by series)."""
+    if len(set(true.values())) == 1:
+        return
+    from pydicom import Dataset
+
+    named: dict[str, list[Dataset]] = {}
+    for one in made.ReferencedSeriesSequence:
+        for instance in one.ReferencedInstanceSequence:
+            named.setdefault(true[instance.ReferencedSOPInstanceUID], []).append(instance)
+    made.ReferencedSeriesSequence = [Dataset() for _ in named]
+    for one, (series, instances) in zip(made.ReferencedSeriesSequence, named.items(), strict=True):
+        one.SeriesInstanceUID, one.ReferencedInstanceSequence = series, instances
+
+
 def slices_of(headers: Sequence[Dataset]) -> list[SourceSlice]:
     """The slices of a series: the frames of its one multi-frame file in stored order, or one of each file.
 

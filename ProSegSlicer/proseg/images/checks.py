@@ -65,12 +65,13 @@ class T2WImage:
         self.close()
 
 
-def check_t2w(image: sitk.Image, name: str = "image") -> T2WImage:
+def check_t2w(image: sitk.Image, name: str = "image", is_mr: bool = False) -> T2WImage:
     """Make an image in memory fit for segmentation, or refuse it.
 
     Args:
         image: any SimpleITK image; not changed.
         name: what an error calls it, e.g. its file name.
+        is_mr: whether it is known to be MR, so that its values need not tell.
 
     Returns:
         The image as float32 on the same grid (a fourth dimension of size 1 dropped, values that are not numbers
@@ -92,7 +93,7 @@ def check_t2w(image: sitk.Image, name: str = "image") -> T2WImage:
         image, repaired = _repair(image, axis, name)
         flags.append(repaired)
         values = sitk.GetArrayViewFromImage(image)
-    flags += _check_values(values, name)
+    flags += _check_values(values, name, is_mr)
     flags += _unusual(image, axis)
     return T2WImage(image, Path(name), flags=tuple(flags))
 
@@ -149,7 +150,7 @@ def _check_extent(image: sitk.Image, axis: int, name: str) -> None:
         )
 
 
-def _check_values(values: np.ndarray, name: str) -> list[QualityFlag]:
+def _check_values(values: np.ndarray, name: str, is_mr: bool) -> list[QualityFlag]:
     """Refuse images without contrast and CT; flag what looks like a label map."""
     low, high = values.min(), values.max()
     if low == high:
@@ -157,7 +158,7 @@ def _check_values(values: np.ndarray, name: str) -> list[QualityFlag]:
         raise InputError(f"{name} {what}.", "Choose another image.")
     # Hounsfield units: air and padding lie far below zero, and soft tissue within 200 of it. MR magnitudes are never
     # negative; an MR image shifted below zero has no such share of voxels around it.
-    if low < -500 and np.mean(np.abs(values) <= 200) >= 0.1:
+    if not is_mr and low < -500 and np.mean(np.abs(values) <= 200) >= 0.1:
         raise InputError(f"{name} looks like CT: its values fit Hounsfield units.", CHOOSE_T2W)
     sample = values.ravel()[:: max(1, values.size // 100_000)]
     if len(np.unique(sample)) <= 4 and (levels := len(np.unique(values))) <= 8:

@@ -18,10 +18,12 @@ import numpy as np
 
 from proseg import __version__
 from proseg.dicom.slices import (
+    as_one_series,
     check_source,
     discreet,
     labels_on_slices,
     read_headers,
+    refer_truly,
     refusing,
     slice_axis,
     slices_of,
@@ -76,12 +78,14 @@ def write_dicom_seg(
     check_source(files)
     with discreet():
         headers = read_headers(list(dict.fromkeys(files)))
+        true_series = as_one_series(headers)
         slices = slices_of(headers)
         labels = labels_on_slices(findings.labelmap, slices)
         unify(headers, slices, findings.labelmap.GetSpacing()[slice_axis(findings.labelmap, slices[0])])
         positions = [slices[number].position for number in labels]
         pixels = np.stack(list(labels.values()))
         made = _segmentation(findings, headers, pixels, positions, review, comparison)
+        refer_truly(made, true_series)
         with atomic(path, outputs) as temporary, refusing(NOT_STANDARD):
             made.save_as(temporary, enforce_file_format=True)
 

@@ -1,0 +1,105 @@
+"""What became of fat: names and tags of vendors and technologists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from Testing.made_studies import Made
+
+from proseg.dicom.fat import FAT, IN_PHASE, OPPOSED, WATER, dixon, is_fat_suppressed
+from proseg.dicom.scan import scan
+from proseg.dicom.volumes import Series
+
+
+@pytest.fixture
+def series(tmp_path):
+    def make(description: str, **tags: Any) -> Series:
+        Made(description=description, count=1, tags=tags).write(tmp_path)
+        return scan(tmp_path).series[0]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "AX T2 NON FS",
+            "AX T2 NON-FS",
+            "AX T2 nonFS",
+            "T2 without fs",
+            "AX T2 W/O FAT SAT",
+            "t2_tse_no_fs",
+            "T2 NFS",
+        ),
+        *("t2 ohne FS", "T2 sans FS", "T2 sin fatsat", "AX T2 wo fs", "AX T2 NO FATSAT", "T2 Not Fat Suppressed"),
+        *("t2_tse_tra_fs_off", "T2 w/out FS", "ax t2 no SPAIR", "t2_tse_tra", "AX T2 FSE", "T2 TSE FAST", "T2W_TSE_ax"),
+    ],
+)
+def test_fat_that_is_not_suppressed_is_not_said_to_be(series, name):
+    assert not is_fat_suppressed(series(name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "AX T2 FS",
+            "t2_tse_fs_tra",
+            "T2W_SPAIR_ax",
+            "T2 STIR",
+            "AX T2 FAT SAT",
+            "t2_tirm_tra",
+            "T2FS ax",
+            "T2 fatsat",
+        ),
+        *("AX T2 FRFSE FATSAT", "t2_tse_tra_spir", "Ax T2 fat suppressed", "AX T2 FRFSE-XL FS", "WATER: Ax T2 IDEAL"),
+    ],
+)
+def test_suppressed_fat_is_known_by_name(series, name):
+    assert is_fat_suppressed(series(name))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"ScanOptions": "FS"},
+        {"ScanOptions": ["PFP", "FS"]},
+        {"ScanOptions": "FATSAT"},
+        {"ScanningSequence": ["SE", "IR"], "InversionTime": 180},
+        {"ImageType": ["DERIVED", "PRIMARY", "W", "W", "DERIVED"]},
+    ],
+)
+def test_suppressed_fat_is_known_by_tags_whatever_the_name_says(series, tags):
+    assert is_fat_suppressed(series("ax t2", **tags))
+
+
+def test_other_scan_options_and_long_inversions_say_nothing_of_fat(series):
+    assert not is_fat_suppressed(
+        series("ax t2", ScanOptions=["FAST_GEMS", "SAT_GEMS"], ScanningSequence=["SE", "IR"], InversionTime=2400)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("t2_tse_dixon_tra_in", IN_PHASE), ("t2_tse_dixon_tra_opp", OPPOSED), ("t2_tse_dixon_tra_W", WATER)),
+        *(("t2_tse_dixon_tra_F", FAT), ("t2_tse_tra_320_F", FAT), ("t2_tse_tra_320_in", IN_PHASE)),
+        *(("t2_tse_tra_opp_ND", OPPOSED), ("WATER: Ax T2 FRFSE IDEAL", WATER), ("FAT: Ax T2 FRFSE IDEAL", FAT)),
+        *(("InPhase: Ax T2 Flex", IN_PHASE), ("OutPhase: Ax T2 Flex", OPPOSED), ("T2W mDIXON W TRA", WATER)),
+        *(("Ax T2 in-phase", IN_PHASE), ("Ax T2 out of phase", OPPOSED), ("T2_mDIXON_OP", OPPOSED)),
+        *(("AX T2 W", None), ("t2_w", None), ("t2_tse_tra", None), ("AX T2 W/O FAT", None), ("AX T2 FS", None)),
+    ],
+)
+def test_the_images_of_dixon_are_known_by_name(series, name, kind):
+    assert dixon(series(name)) == kind
+
+
+@pytest.mark.parametrize(("name", "kind"), [("tse2d_W", WATER), ("T2_TSE_OPP", OPPOSED), ("tse_in", IN_PHASE)])
+def test_the_images_of_dixon_are_known_by_the_sequence_name(series, name, kind):
+    assert dixon(series("ax t2", SequenceName=name)) == kind
+
+
+def test_image_type_outweighs_the_name(series):
+    assert dixon(series("t2_dixon_W", ImageType=["ORIGINAL", "PRIMARY", "IP", "IP"])) == IN_PHASE
