@@ -15,7 +15,8 @@ from proseg.reading.t2w import read_t2w
 
 
 @pytest.fixture
-def _no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_temporary_folder(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert images.is_dir()  # made before, in a temporary folder
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/of/no/such/folder"])
     with pytest.raises(FileNotFoundError):
