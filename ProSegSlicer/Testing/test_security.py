@@ -249,7 +249,7 @@ def test_outputs_are_private_while_they_are_written(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("entry", ["../secret.nii.gz", "/etc/secret.nii.gz", "a/../../secret.nii.gz"])
 def test_a_manifest_cannot_have_files_read_that_lie_elsewhere(tmp_path, entry):
-    from proseg.batch.inputs import read_manifest
+    from proseg.batch.manifest import read_manifest
     from proseg.errors import InputError
 
     manifest = tmp_path / "in" / "cases.csv"

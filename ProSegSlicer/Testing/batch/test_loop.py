@@ -176,6 +176,18 @@ def test_another_psa_changes_the_row_and_not_the_contours(batch, tmp_path, cases
     assert (engine.jobs, row["psa_ng_ml"], row["psa_density"]) == ([], "6.0", "0.15")
 
 
+def test_what_a_manifest_could_not_be_used_for_stands_in_the_row_until_it_is_mended(batch, tmp_path, cases):
+    spoilt = [Case(case.id, case.path, note="A PSA of <0.1 is a limit.") for case in cases[:1]] + cases[1:]
+    batch(MadeEngine(), cases=spoilt)
+    row = rows(tmp_path / "out")["a"]
+    assert (row["status"], row["sentence"]) == ("done", "Manifest: A PSA of <0.1 is a limit.")
+    batch(MadeEngine(), cases=spoilt)
+    assert rows(tmp_path / "out")["a"]["sentence"] == "Manifest: A PSA of <0.1 is a limit."
+    batch(MadeEngine(), cases=[Case("a", cases[0].path, psa_ng_ml=6.0), *cases[1:]])
+    row = rows(tmp_path / "out")["a"]
+    assert (row["sentence"], row["psa_ng_ml"]) == ("", "6.0")
+
+
 def test_results_never_replace_an_input_nor_become_one(batch, tmp_path, cases):
     for layout in (Layout((".nii",)), Layout((".seg.nrrd", ".mha"))):
         with pytest.raises(OutputError, match="is the input folder"):

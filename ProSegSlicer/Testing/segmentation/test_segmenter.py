@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import permutations, product
 
 import numpy as np
@@ -170,3 +173,32 @@ def test_the_real_dicom_series_is_segmented(segmenter, shared_data):
     assert 10 < result.measurements.gland_ml < 200
     lps = to_lps(result.labelmap)
     assert lps.GetSize() == to_lps(result.image).GetSize()
+
+
+FORKS = """
+import multiprocessing, os, sys
+import SimpleITK as sitk
+from proseg.phantom import make_phantom
+from proseg.segmentation.segmenter import Segmenter
+image = make_phantom(size=(144, 144, 20), spacing=(0.9, 0.9, 3.6)).image
+used = Segmenter(device="cpu")
+labels = lambda segmenter: sitk.GetArrayFromImage(segmenter.segment(image).labelmap)
+def by_used(_):
+    return int(labels(used).sum())
+def by_new(_):
+    return int(labels(Segmenter(device="cpu")).sum())
+here = by_used(0)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    there = [*pool.map_async(by_used, range(3)).get(100), *pool.map_async(by_new, range(2)).get(100)]
+child = os.fork()
+if child == 0:
+    os._exit(int(abs(by_used(0) - here) > here / 100))
+assert all(abs(count - here) <= here / 100 for count in there), (here, there)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system that does not fork")
+def test_in_a_forked_process_a_segmenter_works_whether_it_was_made_before_or_after():
+    ran = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=240, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from proseg.system.threads import share_processor
+from proseg.system.threads import is_forked, share_processor
 
 
 def test_threads_sleep_while_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +29,12 @@ def test_it_is_asked_for_before_torch_is_loaded(program: str) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, input="", check=False)
     assert "False" in ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system that does not fork")
+def test_a_fork_is_known_and_its_origin_is_not_one() -> None:
+    assert not is_forked()
+    child = os.fork()
+    if child == 0:
+        os._exit(int(is_forked()))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

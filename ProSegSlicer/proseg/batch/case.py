@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from proseg.errors import ProSegError
+from proseg.errors import InputError, ProSegError
 from proseg.reading.cases import Found
 
 if TYPE_CHECKING:
@@ -30,10 +30,14 @@ class Case(Found):
     Attributes:
         psa_ng_ml: serum PSA in ng/mL, if it is known.
         named: whether its id was given by hand, and so shall stand for the file's name wherever one is shown.
+        note: what of its row in a manifest could not be used, in sentences for its row in the table.
+        fault: why there is nothing to segment, in a sentence.
     """
 
     psa_ng_ml: float | None = None
     named: bool = False
+    note: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Job:
         output: the output folder, for sentences that shall not name it.
         psa_ng_ml: serum PSA in ng/mL.
         named: whether ``id`` shall stand for the file's name.
+        fault: why there is nothing to segment; the job is then to say so.
         device: as ``choose_device`` takes it.
         weights: a weights file; None for the shipped one.
     """
@@ -85,6 +90,7 @@ class Job:
     output: str
     psa_ng_ml: float | None = None
     named: bool = False
+    fault: str = ""
     device: str = "auto"
     weights: str | None = None
 
@@ -136,6 +142,8 @@ def attempt(
         from proseg.reading.t2w import read_t2w
         from proseg.system.atomic import ending_of
 
+        if job.fault:
+            raise InputError(job.fault)
         with read_t2w(case.path) as t2w:
             if any(ending_of(target) == DICOM_ENDING for target in job.targets):
                 check_source(t2w.files)  # before the work is done

@@ -21,6 +21,7 @@ from proseg.errors import OutputError, ProSegError
 from proseg.outputs.writing import SEGMENTATION_ENDING
 
 WAIT_S = 0.5
+NOTE = "Manifest: "  # what a row's sentence says after this is of the manifest
 MANY_DEATHS = 3  # by worker, one after the other with nothing done between: then it is not the cases
 
 
@@ -151,7 +152,7 @@ class Batch:
                     again.add(case.id)
                     waiting.append(case)  # last: memory that was short may be there then
                     continue
-                rows.append((case, self._row(case, answer)))
+                rows.append((case, _noted(self._row(case, answer), case.note)))
                 unsettled += [] if answer.row else [case]
             self.folder.end(rows, unsettled)
             for case, row in rows:
@@ -195,20 +196,24 @@ class Batch:
             output=os.path.abspath(ask.output),
             psa_ng_ml=case.psa_ng_ml,
             named=case.named,
+            fault=case.fault,
             device=ask.device,
             weights=os.path.abspath(ask.weights) if ask.weights else None,
         )
 
     def _update_psa(self) -> None:
-        """Where a manifest knows another PSA of a finished case by now, its row follows; the contours stay."""
+        """Where a manifest says another PSA of a finished case by now, its row follows; the contours stay."""
         for case in self.request.cases:
             row = dict(self.folder.table[case.id])
-            if case.psa_ng_ml is None or row.get("status") != DONE:
+            if row.get("status") != DONE:
                 continue
-            if row.get("psa_ng_ml") is None or float(row["psa_ng_ml"]) != case.psa_ng_ml:
+            updated = _noted(row, case.note)
+            if case.psa_ng_ml is not None and float(row.get("psa_ng_ml") or -1) != case.psa_ng_ml:
                 gland = float(row.get("gland_ml") or 0)
                 density = round(case.psa_ng_ml / gland, 3) if gland else ""
-                self.folder.end([(case, row | {"psa_ng_ml": case.psa_ng_ml, "psa_density": density})])
+                updated |= {"psa_ng_ml": case.psa_ng_ml, "psa_density": density}
+            if updated != row:
+                self.folder.end([(case, updated)])
 
     def _publish(self) -> None:
         """Bring table and summary up to date."""
@@ -216,6 +221,14 @@ class Batch:
 
         self.folder.fold()
         write_summary(self.folder.table, self.request.output)
+
+
+def _noted(row: Row, note: str) -> dict[str, str | float]:
+    """A row whose sentence ends with a note about the manifest, in place of an earlier one."""
+    said = str(row.get("sentence", "")).partition(NOTE)[0].strip()
+    if note or said != str(row.get("sentence", "")):
+        return {**row, "sentence": f"{said} {NOTE}{note}".strip() if note else said}
+    return dict(row)
 
 
 def needs_a_look(row: Row) -> bool:

@@ -105,6 +105,8 @@ def run_batch(options: argparse.Namespace) -> int:
     try:
         cases = collect(options.inputs, output, options.root)
         print(f"{len(cases)} case{'s' if len(cases) > 1 else ''}.", flush=True)
+        if spoilt := sum(bool(case.note or case.fault) for case in cases):
+            print(f"Of {spoilt} the manifest says something that cannot be used: the table tells what.", flush=True)
         request = Request(
             cases=cases,
             inputs=[Path(given).expanduser() for given in options.inputs],

@@ -18,6 +18,7 @@ from proseg.cli.batch import add_batch
 from proseg.cli.refine import add_refine
 from proseg.errors import InputError, ProSegError, is_out_of_memory, printable
 from proseg.system.stopping import stoppable
+from proseg.system.terminal import steady_streams
 from proseg.system.threads import share_processor
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ UNFORESEEN, NEEDS_A_LOOK, INTERRUPTED = 1, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    with steady_streams():
+        return _run(_parser().parse_args(arguments))
+
+
+def _run(options: argparse.Namespace) -> int:
     share_processor()
     try:
         with stoppable():

@@ -107,9 +107,12 @@ def find_cases(
     beside = companions(images)
     cases = [*(image for image in images if image not in beside), *closed, *_studies(dicom)]
     if archives:
-        with private_folder(str(root)) as temporary:
-            for archive in archives:
-                cases += _packed(archive, temporary, set(dicom.values()), beside)
+        try:
+            with private_folder(str(root)) as temporary:
+                for archive in archives:
+                    cases += _packed(archive, temporary, set(dicom.values()), beside)
+        except InputError:  # no temporary folder: told when they are read
+            cases += archives
     if passed_over is not None:
         passed_over += sorted(beside)
     paths = sorted(cases, key=lambda path: path.relative_to(root).parts)

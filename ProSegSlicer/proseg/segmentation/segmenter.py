@@ -27,6 +27,7 @@ from proseg.segmentation.measurements import measure
 from proseg.segmentation.pipeline import Pipeline, Prediction, Progress
 from proseg.segmentation.quality import assess, gland_confidence, slice_confidence
 from proseg.segmentation.result import Provenance, SegmentationResult
+from proseg.system.threads import is_forked
 
 NOT_LOCATED = QualityFlag(
     "gland_not_located",
@@ -36,7 +37,7 @@ NOT_LOCATED = QualityFlag(
 
 
 class Segmenter:
-    """Weights on a device, ready for any number of images.
+    """Weights on a device, ready for any number of images; in a forked process they compute on one thread.
 
     Args:
         weights: a weights file; the shipped one by default.
@@ -48,6 +49,8 @@ class Segmenter:
     """
 
     def __init__(self, weights: Path | None = None, device: str = "auto") -> None:
+        if is_forked():
+            torch.set_num_threads(1)
         self.model = load_model(weights)
         self.pipeline = Pipeline(self.model, choose_device(device))
 
@@ -67,6 +70,8 @@ class Segmenter:
         Raises:
             InputError: the image or the PSA cannot be used.
         """
+        if is_forked():
+            torch.set_num_threads(1)
         t2w = image if isinstance(image, T2WImage) else check_t2w(image)
         clock = Stopwatch()
         with clock.time("prepare"):

@@ -62,10 +62,14 @@ def no_room_for(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        try:
+            where = f"{name} cannot be unpacked in the temporary folder {tempfile.gettempdir()}"
+            why = "the disk is full" if full else error.strerror
+        except FileNotFoundError:  # so Python says that it tried them all
+            where = f"{name} must be unpacked to be read, and no temporary folder can be written to"
+            why = "the disk is full, or permission is denied"
         raise InputError(
-            f"{name} cannot be unpacked in the temporary folder {tempfile.gettempdir()}: "
-            f"{'the disk is full' if full else error.strerror}.",
-            "Free some space, or name another folder in the environment variable TMPDIR.",
+            f"{where}: {why}.", "Free some space, or name another folder in the environment variable TMPDIR."
         ) from None
 
 

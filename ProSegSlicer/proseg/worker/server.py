@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from proseg import __version__
 from proseg.errors import DeviceError, InputError, OutputError, ProSegError, WeightsError, brief, is_out_of_memory
+from proseg.system.terminal import steady_streams
 from proseg.system.threads import share_processor
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def main(kind: Callable[[Tell], Worker] | None = None) -> NoReturn:
     Args:
         kind: makes the worker that answers; ``Worker`` by default.
     """
+    with steady_streams():  # what is printed for the log shall cost no answer
+        _serve(kind or Worker)
+
+
+def _serve(kind: Callable[[Tell], Worker]) -> NoReturn:
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the caller's terminal: the caller decides
     faulthandler.enable()
@@ -89,7 +95,7 @@ def main(kind: Callable[[Tell], Worker] | None = None) -> NoReturn:
     threading.Thread(target=_listen, args=(requests, lines), daemon=True).start()
     if os.name == "posix":
         threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
-    worker = (kind or Worker)(tell)
+    worker = kind(tell)
     while True:
         worker.handle(lines.get())
 
