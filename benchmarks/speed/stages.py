@@ -35,7 +35,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "proseg.segmentation.segmenter:measure",
     ),
 }
-NETWORKS = ("locator", "segmenter", "rims")
+NETWORKS = ("locator", "segmenter", "thin_pz")
 OTHER = "other"
 NAMES = (
     *("check, orient", "resample", "normalise", *NETWORKS, "lay the box", "resample back", "clean-up"),

@@ -71,15 +71,16 @@ def main() -> None:
         "--segmenter", type=Path, nargs="+", required=True, help="run folders of --task segment, or weights files"
     )
     parser.add_argument("--locator", type=Path, required=True, help="run folder of --task locate, or a weights file")
-    parser.add_argument("--rims", type=Path, nargs="+", default=[], help="the same as --segmenter, for thin PZs")
+    parser.add_argument("--thin-pz", type=Path, nargs="+", default=[], help="the same as --segmenter, for thin PZs")
+    parser.add_argument("--eight-bit", action="store_true", help="8 bits a weight: a smaller file, for judging only")
     parser.add_argument("--out", type=Path, default=MODEL_FOLDERS[0] / SHIPPED)
     parser.add_argument("--version", default=SHIPPED.removeprefix("proseg-").removesuffix(".pt"))
     options = parser.parse_args()
     segmenter, known = averaged(options.segmenter)
-    rims, shown = averaged(options.rims) if options.rims else (None, [])
+    thin_pz, shown = averaged(options.thin_pz) if options.thin_pz else (None, [])
     locator, seen = network_of(options.locator, "locator")
     learned = sorted({*seen, *known, *shown})
-    digest = save_model(options.out, segmenter, locator, "ProSeg", options.version, learned, rims)
+    digest = save_model(options.out, segmenter, locator, "ProSeg", options.version, learned, thin_pz, options.eight_bit)
     print(f"{options.out}: {options.out.stat().st_size / 2**20:.2f} MiB, SHA-256 {digest}")
 
 

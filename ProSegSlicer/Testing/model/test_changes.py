@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from proseg.model.changes import STEPS, changed, changes
+from proseg.model.changes import STEPS, changed, changes, rounded
 
 State = dict[str, Tensor]
 
@@ -55,6 +55,17 @@ def test_a_filter_that_changes_little_is_told_as_finely_as_one_that_changes_much
     after["matrix"][0] = before["matrix"][0].float() + 1e-4 * torch.arange(7)
     again = changed(before, changes(after, before))
     torch.testing.assert_close(again["matrix"][0], after["matrix"][0], atol=3e-6, rtol=0)
+
+
+def test_a_whole_network_is_told_to_half_a_step_of_its_filters_and_the_rest_in_half_precision(after: State) -> None:
+    told = rounded(after)
+    assert {name for name, value in told.items() if "steps" in value} == {"filters", "matrix"}
+    again = changed(None, told)
+    for name in ("filters", "matrix"):
+        error, largest = ((again[name] - after[name]).abs(), after[name].abs())
+        assert (error.flatten(1).amax(1) <= 0.51 * largest.flatten(1).amax(1) / STEPS).all()
+    assert torch.equal(again["bias"], after["bias"].half())
+    assert int(again["num_batches_tracked"]) == 8
 
 
 def test_what_did_not_change_stays_exactly(before: State) -> None:

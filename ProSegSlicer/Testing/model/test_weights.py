@@ -88,24 +88,50 @@ def test_what_was_saved_is_loaded(path: Path, networks: tuple[ProSeg, ProSeg]) -
 def test_a_network_for_thin_pzs_is_kept_as_changes_to_the_segmenter(
     tmp_path: Path, networks: tuple[ProSeg, ProSeg]
 ) -> None:
-    rims = copy.deepcopy(networks[0])
+    thin_pz = copy.deepcopy(networks[0])
     with torch.no_grad():
-        for value in rims.parameters():
+        for value in thin_pz.parameters():
             value += 0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(1))
-    save_model(tmp_path / "with.pt", *networks, name="With", version="1", learned=[], rims=rims)
+    save_model(tmp_path / "with.pt", *networks, name="With", version="1", learned=[], thin_pz=thin_pz)
     save_model(tmp_path / "without.pt", *networks, name="Without", version="1", learned=[])
     model = load_model(tmp_path / "with.pt")
-    assert model.rims is not None
-    assert load_model(tmp_path / "without.pt").rims is None
-    assert not model.rims.training
-    for key, value in model.rims.state_dict().items():
-        torch.testing.assert_close(value, rims.state_dict()[key], atol=2e-3, rtol=0)
+    assert model.thin_pz is not None
+    assert load_model(tmp_path / "without.pt").thin_pz is None
+    assert not model.thin_pz.training
+    for key, value in model.thin_pz.state_dict().items():
+        torch.testing.assert_close(value, thin_pz.state_dict()[key], atol=2e-3, rtol=0)
     for key, value in model.segmenter.state_dict().items():
         torch.testing.assert_close(value, networks[0].state_dict()[key], atol=1e-3, rtol=1e-3)
     content = content_of(tmp_path / "with.pt")
-    content["rims"].popitem()
+    content["thin_pz"].popitem()
     torch.save(content, tmp_path / "less.pt")
     refusal(tmp_path / "less.pt", "does not fit")
+
+
+def test_eight_bits_give_nearly_the_same_networks_in_a_smaller_file(
+    tmp_path: Path, networks: tuple[ProSeg, ProSeg]
+) -> None:
+    parts = {"name": "Fold", "version": "1", "learned": ["a"], "thin_pz": copy.deepcopy(networks[0])}
+    save_model(tmp_path / "half.pt", *networks, **parts)
+    digest = save_model(tmp_path / "eight.pt", *networks, **parts, eight_bit=True)
+    half, eight = load_model(tmp_path / "half.pt"), load_model(tmp_path / "eight.pt")
+    assert eight.sha256 == digest
+    for part in ("segmenter", "locator", "thin_pz"):
+        kept = getattr(eight, part).state_dict()
+        for key, value in getattr(half, part).state_dict().items():
+            assert kept[key].dtype == value.dtype
+            step = value.float().abs().max() / 127 if value.ndim > 1 else 0.0
+            torch.testing.assert_close(kept[key], value, atol=0.51 * float(step) + 2e-3, rtol=0)
+    assert (tmp_path / "eight.pt").stat().st_size < 0.8 * (tmp_path / "half.pt").stat().st_size
+
+
+def test_a_thin_pz_model_under_its_earlier_name_is_still_read(tmp_path: Path, networks: tuple[ProSeg, ProSeg]) -> None:
+    path = tmp_path / "earlier.pt"
+    save_model(path, *networks, name="Earlier", version="1", learned=[], thin_pz=networks[0])
+    content = content_of(path)
+    content["rims"] = content.pop("thin_pz")
+    torch.save(content, without_json(path))
+    assert load_model(path).thin_pz is not None
 
 
 def test_loading_is_repeatable(path: Path) -> None:

@@ -179,15 +179,15 @@ class ThinPZ(BrightIsGland):
         return torch.stack([background, pz, cg], dim=1)
 
 
-@pytest.mark.parametrize(("share", "by_rims"), [(0.1, True), (0.2, True), (0.3, False), (0.6, False)])
-def test_where_the_pz_is_a_thin_rim_the_network_for_it_looks_both_times(share: float, by_rims: bool) -> None:
+@pytest.mark.parametrize(("share", "by_thin_pz"), [(0.1, True), (0.2, True), (0.3, False), (0.6, False)])
+def test_where_the_pz_is_a_thin_rim_the_network_for_it_looks_both_times(share: float, by_thin_pz: bool) -> None:
     scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (55, 105), (55, 105))
-    segmenter, rims = ThinPZ(share), ThinPZ(0.5)
-    model = Model(segmenter, BrightIsGland(), "Stand-in", "0", "00", rims=rims)
+    segmenter, thin_pz = ThinPZ(share), ThinPZ(0.5)
+    model = Model(segmenter, BrightIsGland(), "Stand-in", "0", "00", thin_pz=thin_pz)
     prediction = Pipeline(model, CPU).predict(scene.array, scene.grid)
-    assert (len(segmenter.seen), len(rims.seen)) == ((1, 2) if by_rims else (2, 0))
+    assert (len(segmenter.seen), len(thin_pz.seen)) == ((1, 2) if by_thin_pz else (2, 0))
     zones = prediction.probabilities.argmax(axis=0)
-    assert (zones == 1).sum() / (zones > 0).sum() == pytest.approx(0.5 if by_rims else share, abs=0.03)
+    assert (zones == 1).sum() / (zones > 0).sum() == pytest.approx(0.5 if by_thin_pz else share, abs=0.03)
 
 
 def test_without_a_network_for_thin_pzs_the_segmenter_looks() -> None:

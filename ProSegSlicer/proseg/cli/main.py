@@ -220,7 +220,7 @@ def _info(options: argparse.Namespace) -> int:
 
     segmenter = _segmenter(options)
     model, device = segmenter.model, segmenter.pipeline.device
-    networks = [network for network in (model.segmenter, model.locator, model.rims) if network is not None]
+    networks = [network for network in (model.segmenter, model.locator, model.thin_pz) if network is not None]
     parameters = sum(p.numel() for network in networks for p in network.parameters())
     print(f"proseg      {__version__}")
     print(f"model       {model.name} {model.version}, {parameters / 1e6:.1f} million parameters")

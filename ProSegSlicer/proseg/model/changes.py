@@ -1,4 +1,4 @@
-"""A network told by what it changes in another one it was trained from: 8 bits a weight instead of 16.
+"""A network told by what it changes in another one it was trained from, or in none: 8 bits a weight instead of 16.
 
 A step is a 127th of the largest change of its filter: what changes little is told as finely as what changes much.
 """
@@ -37,18 +37,36 @@ def changes(state: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> dict[s
     return told
 
 
-def changed(before: Mapping[str, Tensor], told: Mapping[str, Any]) -> dict[str, Tensor]:
+def rounded(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """A whole network: filters as changes of zeros, what is no filter in half precision, as it is little and matters.
+
+    Args:
+        state: the weights to tell.
+
+    Returns:
+        As ``changes``, for ``changed(None, …)``.
+    """
+    filters = {key: value for key, value in state.items() if value.is_floating_point() and value.ndim > 1}
+    told = changes(filters, {key: torch.zeros_like(value) for key, value in filters.items()})
+    for key, value in state.items():
+        if key not in filters:
+            told[key] = {"value": value.half() if value.is_floating_point() else value}
+    return told
+
+
+def changed(before: Mapping[str, Tensor] | None, told: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights that ``changes`` tells of.
 
     Args:
-        before: the weights of the network they change, as they are stored.
-        told: what ``changes`` returned.
+        before: the weights of the network they change, as they are stored; None where ``rounded`` told them.
+        told: what ``changes`` or ``rounded`` returned.
 
     Raises:
         KeyError, RuntimeError, ValueError: it was told of another network.
     """
     return {
-        key: before[key].float() + change["steps"] * _beside(change["step"], before[key])
+        key: (0.0 if before is None else before[key].float())
+        + change["steps"] * _beside(change["step"], change["steps"])
         if "steps" in change
         else change["value"]
         for key, change in told.items()

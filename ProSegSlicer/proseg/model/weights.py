@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from proseg.errors import WeightsError
 from proseg.model.calibration import Calibration
-from proseg.model.changes import changed, changes
+from proseg.model.changes import changed, changes, rounded
 from proseg.model.network import NetworkConfig, ProSeg
 
 FORMAT = "proseg-weights-1"
@@ -38,7 +39,7 @@ class Model:
         name, version: of the weights.
         sha256: of the weights file, hexadecimal.
         calibration: what their probabilities are worth, from the JSON beside the file.
-        rims: the network that draws the zones where the PZ is a thin rim, 0.7 mm pixels; None: ``segmenter`` does.
+        thin_pz: the network that draws the zones where the PZ is a thin rim, 0.7 mm pixels; None: ``segmenter`` does.
     """
 
     segmenter: ProSeg
@@ -47,7 +48,7 @@ class Model:
     version: str
     sha256: str
     calibration: Calibration = field(default_factory=Calibration)
-    rims: ProSeg | None = None
+    thin_pz: ProSeg | None = None
 
 
 def shipped_weights() -> Path:
@@ -95,10 +96,10 @@ def load_model(path: Path | None = None) -> Model:
         raise WeightsError(f"{path} holds no ProSeg weights of this version ({FORMAT}).", _OTHER)
     try:
         segmenter = content["segmenter"]
-        networks = {part: _network(content[part]) for part in ("segmenter", "locator")}
-        if "rims" in content:
-            state = changed(segmenter["state"], content["rims"])
-            networks["rims"] = _network({"config": segmenter["config"], "state": state})
+        networks = {part: _network(content[part]["config"], _state(content[part])) for part in ("segmenter", "locator")}
+        thin_pz = content.get("thin_pz", content.get("rims"))  # "rims": its name in the weights 0.1.0
+        if thin_pz is not None:
+            networks["thin_pz"] = _network(segmenter["config"], changed(_state(segmenter), thin_pz))
         return Model(**networks, name=content["name"], version=content["version"], sha256=digest, calibration=worth)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
         raise WeightsError(f"{path} does not fit the networks of this version.", _OTHER) from None
@@ -111,9 +112,10 @@ def save_model(
     name: str,
     version: str,
     learned: Sequence[str],
-    rims: ProSeg | None = None,
+    thin_pz: ProSeg | None = None,
+    eight_bit: bool = False,
 ) -> str:
-    """Write a weights file, half precision, and the JSON beside it.
+    """Write a weights file and the JSON beside it.
 
     Args:
         path: where to; the JSON takes the same name with another ending.
@@ -122,7 +124,9 @@ def save_model(
         name: the model's.
         version: the weights'.
         learned: ids of the cases learned from, so that no evaluation counts them.
-        rims: the network for thin PZs, trained from ``segmenter``; stored as 8-bit changes to it.
+        thin_pz: the network for thin PZs, trained from ``segmenter``; stored as 8-bit changes to it.
+        eight_bit: store the filters of the other two in 8 bits as well, not in half precision, and pack the file: for
+            weights that only judge a recipe, at two thirds of the size.
 
     Returns:
         The SHA-256 of the weights file.
@@ -131,13 +135,15 @@ def save_model(
         "format": FORMAT,
         "name": name,
         "version": version,
-        "segmenter": _plain(segmenter),
-        "locator": _plain(locator),
+        "segmenter": _stored(segmenter, eight_bit),
+        "locator": _stored(locator, eight_bit),
     }
-    if rims is not None:
-        content["rims"] = changes(rims.state_dict(), content["segmenter"]["state"])
+    if thin_pz is not None:
+        content["thin_pz"] = changes(thin_pz.state_dict(), _state(content["segmenter"]))
     temporary = path.with_suffix(".tmp")
     torch.save(content, temporary)
+    if eight_bit:
+        _pack(temporary)
     digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
     temporary.replace(path)
     card = {"name": name, "version": version, "file": path.name, "sha256": digest, "learned": list(learned)}
@@ -159,12 +165,28 @@ def _calibration(card: Path) -> Calibration:
         raise WeightsError(f"The calibration in {card} is damaged.", _OTHER) from None
 
 
-def _plain(network: ProSeg) -> dict[str, Any]:
-    state = {key: value.half() if value.is_floating_point() else value for key, value in network.state_dict().items()}
-    return {"config": network.config.to_dict(), "state": state}
+def _stored(network: ProSeg, eight_bit: bool) -> dict[str, Any]:
+    state = network.state_dict()
+    half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    kept = {"rounded": rounded(state)} if eight_bit else {"state": half}
+    return {"config": network.config.to_dict()} | kept
 
 
-def _network(content: dict[str, Any]) -> ProSeg:
-    network = ProSeg(NetworkConfig.from_dict(content["config"]))
-    network.load_state_dict(content["state"])
+def _state(content: dict[str, Any]) -> dict[str, Tensor]:
+    """A network's weights, as they are stored or as 8 bits tell them."""
+    return changed(None, content["rounded"]) if "rounded" in content else content["state"]
+
+
+def _network(config: dict[str, Any], state: dict[str, Tensor]) -> ProSeg:
+    network = ProSeg(NetworkConfig.from_dict(config))
+    network.load_state_dict(state)
     return network.eval().to(memory_format=torch.channels_last)
+
+
+def _pack(path: Path) -> None:
+    """Compress the records of a file of ``torch.save``, which ``torch.load`` reads all the same."""
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, record in records.items():
+            archive.writestr(zipfile.ZipInfo(name), record, zipfile.ZIP_DEFLATED, 9)

@@ -67,9 +67,9 @@ class Pipeline:
     def use(self, device: Device) -> None:
         """Compute on this device from now on; the model itself stays on the CPU, out of reach of a failing GPU."""
         self.device = device
-        self.segmenter, self.locator, self.rims = (
+        self.segmenter, self.locator, self.thin_pz = (
             network if device.name == "cpu" or network is None else deepcopy(network).to(device.name)
-            for network in (self.model.segmenter, self.model.locator, self.model.rims)
+            for network in (self.model.segmenter, self.model.locator, self.model.thin_pz)
         )
 
     def predict(self, array: np.ndarray, grid: Grid, progress: Progress = lambda stage, done: None) -> Prediction:
@@ -88,8 +88,8 @@ class Pipeline:
         found = main_piece((1 - probabilities[BACKGROUND]) * inside(grid, box))
         if found.any():
             place, pixel = extents(found, box), pixel_mm(volume_ml(found, box))
-            thin = self.rims is not None and pz_share(probabilities, found) < THIN_PZ_SHARE
-            by = "rims" if thin else "segmenter"
+            thin = self.thin_pz is not None and pz_share(probabilities, found) < THIN_PZ_SHARE
+            by = "thin_pz" if thin else "segmenter"
             if thin or pixel > PIXEL_MM:
                 probabilities, box = self.look(array, grid, place, pixel, by)
             progress("Looking again, closer", 0.5)
@@ -121,12 +121,12 @@ class Pipeline:
     ) -> np.ndarray:
         """Probabilities (3, k, j, i) on the grid ``box``, of the patient or of the patient's mirror image.
 
-        ``by``: the network that looks, ``segmenter`` or ``rims``.
+        ``by``: the network that looks, ``segmenter`` or ``thin_pz``.
         """
         return smoothed(self.run(by, array, grid, box, mirrored))
 
     def run(self, name: str, array: np.ndarray, grid: Grid, view: Grid, mirrored: bool = False) -> np.ndarray:
-        """Probabilities (3, k, j, i) that ``segmenter``, ``rims`` or ``locator`` gives on the grid ``view``.
+        """Probabilities (3, k, j, i) that ``segmenter``, ``thin_pz`` or ``locator`` gives on the grid ``view``.
 
         ``mirrored``: it is shown left and right exchanged, and what it gives is put back in place.
         """

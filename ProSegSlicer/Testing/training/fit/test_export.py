@@ -70,16 +70,16 @@ def test_runs_and_weights_files_are_joined_with_all_they_know(tmp_path: Path, mo
 def test_a_network_for_thin_pzs_is_exported_beside_the_segmenter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, rims = make_run(tmp_path / "run", 1, ["a"]), make_run(tmp_path / "rims", 1, ["b"])
+    run, thin_pz = make_run(tmp_path / "run", 1, ["a"]), make_run(tmp_path / "thin-pz", 1, ["b"])
     other = make_run(tmp_path / "other", 4, ["c"])
     make_run(tmp_path / "locator", 3, ["d"])
-    given = ["--segmenter", str(tmp_path / "run"), "--rims", str(tmp_path / "rims"), str(tmp_path / "other")]
+    given = ["--segmenter", str(tmp_path / "run"), "--thin-pz", str(tmp_path / "thin-pz"), str(tmp_path / "other")]
     given += ["--locator", str(tmp_path / "locator"), "--out", str(tmp_path / "new.pt")]
     monkeypatch.setattr(sys, "argv", ["export", *given])
     export.main()
     model = load_model(tmp_path / "new.pt")
     assert json.loads((tmp_path / "new.json").read_text())["learned"] == ["a", "b", "c", "d"]
-    assert model.rims is not None
+    assert model.thin_pz is not None
     close = {"atol": 5e-3, "rtol": 5e-3}  # eight bits
-    torch.testing.assert_close(flat(model.rims), (flat(rims) + flat(other)) / 2, **close)
+    torch.testing.assert_close(flat(model.thin_pz), (flat(thin_pz) + flat(other)) / 2, **close)
     torch.testing.assert_close(flat(model.segmenter), flat(run), **close)
