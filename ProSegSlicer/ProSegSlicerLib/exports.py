@@ -21,7 +21,7 @@ from proseg.system.atomic import OutputSet, atomic, ending_of, write_text
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import source_files
 from ProSegSlicerLib.scene import mrml_scene
-from ProSegSlicerLib.segments import input_volume, zones
+from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, zones
 
 NIFTI_NOTE, NOTE_BYTES = "ITK_FileNotes", 79  # ITK's name for NIfTI's field descrip, and how much it takes
 FORMATS = {
@@ -90,6 +90,13 @@ def report_of(segmentation: Any) -> dict[str, Any]:
 
 
 def _segmentation(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+    if is_redrawn_on_another_grid(segmentation):
+        raise InputError(
+            f"{segmentation.GetName()} is drawn on another grid than its image, so a .seg.nrrd file would not hold "
+            "the voxels that are measured and written elsewhere.",
+            "Untick .seg.nrrd, or specify the image's geometry in the Segment Editor again.",
+        )
+    zones(segmentation)  # refuses an overlap, as every other format does
     review.refresh_tags(segmentation)
     storage = slicer.vtkMRMLSegmentationStorageNode()
     mrml_scene().AddNode(storage)

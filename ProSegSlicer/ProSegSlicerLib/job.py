@@ -199,7 +199,7 @@ class Job:
         if self.segmentation is None:
             return None
         try:
-            labels = zones(self.segmentation)
+            labels = zones(self.segmentation, overlaps=True)
         except InputError:  # never used for zones: there is nothing to lose
             return None
         return fingerprint(labels) if np.any(sitk.GetArrayViewFromImage(labels)) else None

@@ -11,11 +11,13 @@ import base64
 import binascii
 import json
 import zlib
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import slicer
 import vtk
 
 from proseg.errors import InputError
@@ -26,12 +28,22 @@ from proseg.outputs.review import Comparison, Review, ReviewStatus
 from proseg.outputs.segnrrd import origin
 from proseg.segmentation.measurements import Measurements, measure
 from proseg.segmentation.result import Findings, Provenance
-from ProSegSlicerLib.segments import input_volume, on_grid, set_zones, zones
+from ProSegSlicerLib.segments import (
+    OverlapError,
+    input_volume,
+    mark_of_all,
+    on_grid,
+    set_zones,
+    take_back_grid,
+    zones,
+)
 from ProSegSlicerLib.volumes import to_sitk
 
 AI_LABELS, AI_REPORT, REVIEW = "ProSegSlicer.AILabels", "ProSegSlicer.AIReport", "ProSegSlicer.Review"
 PSA = "ProSegSlicer.PSA"  # of a volume: it belongs to the patient
+ALL_SEGMENTS = "ProSegSlicer.ReviewedSegments"  # what told all segments apart when they were signed
 STATUS_TAG, REVIEWER_TAG, TIME_TAG = "ProSegSlicer.Review", "ProSegSlicer.ReviewedBy", "ProSegSlicer.ReviewedAt"
+LABELS_TAG, ALL_TAG = "ProSegSlicer.ReviewedLabels", ALL_SEGMENTS
 
 
 def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, Any]) -> None:
@@ -46,10 +58,11 @@ def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, An
     set_zones(segmentation, labelmap, provenance)
     segmentation.SetAttribute(AI_LABELS, _packed(sitk.GetArrayViewFromImage(labelmap)))
     segmentation.SetAttribute(AI_REPORT, json.dumps(report, ensure_ascii=False))
-    segmentation.SetAttribute(REVIEW, None)
+    for name in (REVIEW, ALL_SEGMENTS):
+        segmentation.SetAttribute(name, None)
     for key, value in origin(provenance).items():
         segmentation.SetAttribute(key, value)
-    refresh_tags(segmentation)
+    _write_tags(segmentation, ReviewStatus.UNREVIEWED, None, "")
 
 
 def ai_report(segmentation: Any) -> dict[str, Any] | None:
@@ -67,7 +80,10 @@ def ai_labelmap(segmentation: Any) -> sitk.Image | None:
 
 def edited(segmentation: Any) -> bool:
     """Whether anything would be lost if the AI's result took the place of the contours as they are."""
-    ai, current = ai_labelmap(segmentation), zones(segmentation)
+    try:
+        ai, current = ai_labelmap(segmentation), zones(segmentation)
+    except OverlapError:  # no AI draws that
+        return True
     if ai is None:
         return bool(np.any(sitk.GetArrayViewFromImage(current)))
     return not np.array_equal(sitk.GetArrayViewFromImage(ai), sitk.GetArrayViewFromImage(current))
@@ -88,44 +104,113 @@ def restore_ai(segmentation: Any) -> None:
     ai, report = ai_labelmap(segmentation), ai_report(segmentation)
     if ai is None or report is None:
         raise InputError(f"{segmentation.GetName()} holds no AI result for its grid.", "Segment its volume again.")
+    take_back_grid(segmentation)
     set_zones(segmentation, ai, Provenance(**report["provenance"]))
     refresh_tags(segmentation)
+
+
+def unfit(segmentation: Any) -> str:
+    """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
+    try:
+        found = set(np.unique(sitk.GetArrayFromImage(zones(segmentation))).tolist())
+    except InputError as error:
+        return str(error)
+    if not found - {0}:
+        return "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
+    missing = [zone.short for zone in ZONES if zone.label not in found]
+    if missing:
+        return f"{missing[0]} is not drawn: draw it or restore the AI's result, then sign."
+    return ""
 
 
 def sign_off(segmentation: Any, reviewer: str) -> Review:
     """Mark the contours as they are now as reviewed.
 
     Raises:
-        InputError: no reviewer is named.
+        InputError: no reviewer is named, or the contours are empty, lack a zone or overlap.
     """
+    if reviewer.strip() and (reason := unfit(segmentation)):
+        raise InputError(reason)
     review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), datetime.now().astimezone())
     segmentation.SetAttribute(REVIEW, json.dumps(review.to_dict(), ensure_ascii=False))
+    segmentation.SetAttribute(ALL_SEGMENTS, mark_of_all(segmentation))
     refresh_tags(segmentation)
     return review
 
 
 def review(segmentation: Any) -> tuple[ReviewStatus, Review | None]:
-    """Whether the contours as they are now are signed off, and the sign-off, valid or withdrawn."""
-    text = segmentation.GetAttribute(REVIEW)
-    signed = Review.from_dict(json.loads(text)) if text else None
+    """Whether the contours as they are now are signed off, and the sign-off, valid or withdrawn.
+
+    A sign-off covers every segment; where only the reader's own were changed since, the one returned holds for no
+    labels, so that no report takes it for valid. One that came with a ``.seg.nrrd`` file is read from its tags.
+    """
+    signed, all_segments = _signed(segmentation)
     if signed is None:
         return ReviewStatus.UNREVIEWED, None
-    return core.status(signed, core.fingerprint(zones(segmentation))), signed
+    try:
+        status = core.status(signed, core.fingerprint(zones(segmentation)))
+    except OverlapError:
+        return ReviewStatus.WITHDRAWN, signed
+    if status is ReviewStatus.REVIEWED and all_segments and all_segments != mark_of_all(segmentation):
+        return ReviewStatus.WITHDRAWN, replace(signed, fingerprint="")
+    return status, signed
 
 
 def refresh_tags(segmentation: Any) -> None:
-    """Write the review status into the segments' tags, which Slicer's own ``.seg.nrrd`` files keep."""
+    """Write the review status into the segments' tags and Slicer's segment status, which Slicer's own files keep.
+
+    Tags of a file that say more than is known here stay as they are.
+    """
     status, signed = review(segmentation)
+    if signed is None and any(_tag(segment, REVIEWER_TAG) for segment in _segments(segmentation)):
+        return
+    _write_tags(segmentation, status, signed, _signed(segmentation)[1])
+
+
+def _write_tags(segmentation: Any, status: ReviewStatus, signed: Review | None, all_segments: str) -> None:
+    original = _signed(segmentation)[0] if signed else None
     tags = {
         STATUS_TAG: status.value,
         REVIEWER_TAG: signed.reviewer if signed else "",
         TIME_TAG: signed.reviewed_at if signed else "",
+        LABELS_TAG: original.fingerprint if original else "",
+        ALL_TAG: all_segments if signed else "",
     }
-    for zone in ZONES:
-        segment = segmentation.GetSegmentation().GetSegment(zone.short)
-        for key, value in tags.items() if segment else ():
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    stands = {
+        ReviewStatus.UNREVIEWED: logic.InProgress,
+        ReviewStatus.REVIEWED: logic.Completed,
+        ReviewStatus.WITHDRAWN: logic.Flagged,
+    }
+    for segment in _segments(segmentation):
+        for key, value in tags.items():
             if _tag(segment, key) != (value := value.replace("|", "/").replace("\n", " ")):
                 segment.SetTag(key, value)
+        if logic.GetSegmentStatus(segment) != stands[status]:
+            logic.SetSegmentStatus(segment, stands[status])
+
+
+def _segments(segmentation: Any) -> list[Any]:
+    """The zones' segments, as far as they are there."""
+    found = (segmentation.GetSegmentation().GetSegment(zone.short) for zone in ZONES)
+    return [segment for segment in found if segment]
+
+
+def _signed(segmentation: Any) -> tuple[Review | None, str]:
+    """The sign-off, and what told all segments apart then: from the node, else from the tags that a file brought."""
+    text = segmentation.GetAttribute(REVIEW)
+    if text:
+        return Review.from_dict(json.loads(text)), segmentation.GetAttribute(ALL_SEGMENTS) or ""
+    keys = (REVIEWER_TAG, TIME_TAG, LABELS_TAG, ALL_TAG)
+    told = {tuple(_tag(segment, key) or "" for key in keys) for segment in _segments(segmentation)}
+    reviewer, moment, labels, all_segments = told.pop() if len(told) == 1 else ("",) * 4
+    if not (reviewer and labels and all_segments):
+        return None, ""
+    content = {"reviewer": reviewer, "reviewed_at": moment, "fingerprint": labels, "comparison": None}
+    try:
+        return Review.from_dict(content), all_segments
+    except InputError:
+        return None, ""
 
 
 def psa(volume: Any) -> float | None:
