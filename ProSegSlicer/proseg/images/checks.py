@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.geometry import SUPERIOR_AXES, orientation_code
-from proseg.images.headers import FARTHEST_MM
+from proseg.images.headers import FARTHEST_MM, spacing_doubtful
+from proseg.images.nifti import NiftiHeader
 from proseg.system.temporary import TemporaryFolder
 
 MIN_SLICES = 3
@@ -25,6 +26,10 @@ USUAL_SLICE_MM = (0.7, 5.0)  # from 3D to thick 2D
 USUAL_PIXEL_MM = (0.2, 1.2)
 USUAL_MIN_SLICES = 10
 USUAL_FIELD_OF_VIEW_MM = (80.0, 420.0)
+
+
+LEAST_COVER_MM = 50.0  # along the slices; the shortest of the usual protocols covers more
+FLATTEST = 4.0  # field of view by cover of 3D acquisitions
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class T2WImage:
         frames: where ``files`` is one multi-frame file, the frame of each slice, counted from 1; else empty.
         kept: what keeps ``files`` there where they were unpacked from an archive, else None: they are removed by
             ``close``, or else with the last image that shares them, or at the end of the program.
+        nifti: of a NIfTI or Analyze file its header, which labelmaps take their place from; else None.
 
     A context manager, which closes it.
     """
@@ -52,6 +58,7 @@ class T2WImage:
     files: tuple[Path, ...] = ()
     frames: tuple[int, ...] = ()
     kept: TemporaryFolder | None = field(default=None, repr=False, compare=False)
+    nifti: NiftiHeader | None = field(default=None, repr=False, compare=False)
 
     def close(self) -> None:
         """Remove what was unpacked; the image stays, ``files`` are gone."""
@@ -74,7 +81,8 @@ def check_t2w(image: sitk.Image, name: str = "image") -> T2WImage:
 
     Returns:
         The image as float32 on the same grid (a fourth dimension of size 1 dropped, values that are not numbers
-        repaired), with flags ``nan_repaired``, ``few_grey_levels`` and ``unusual_acquisition`` where they apply.
+        repaired), with flags ``nan_repaired``, ``few_grey_levels``, ``spacing_doubtful`` and ``unusual_acquisition``
+        where they apply.
 
     Raises:
         InputError: not a 3D scalar image, impossible geometry, not axial, no contrast, or CT.
@@ -93,6 +101,7 @@ def check_t2w(image: sitk.Image, name: str = "image") -> T2WImage:
         flags.append(repaired)
         values = sitk.GetArrayViewFromImage(image)
     flags += _check_values(values, name)
+    flags += _lost_spacing(image, axis)
     flags += _unusual(image, axis)
     return T2WImage(image, Path(name), flags=tuple(flags))
 
@@ -205,6 +214,23 @@ def _repair(image: sitk.Image, axis: int, name: str) -> tuple[sitk.Image, Qualit
         where,
     )
     return repaired, flag
+
+
+def _lost_spacing(image: sitk.Image, axis: int) -> list[QualityFlag]:
+    """Flag a spacing of 1 mm that stands for none: programs write it where they do not know better.
+
+    Slices of exactly 1 mm are those of a 3D acquisition, which covers the prostate and not much less than the field of
+    view; so few, or so flat a volume of cubes, is a 2D acquisition of thicker slices.
+    """
+    size, spacing = np.array(image.GetSize()), np.array(image.GetSpacing())
+    if abs(spacing[axis] - 1) > 1e-6:
+        return []
+    cover = float(size[axis])
+    everywhere = np.abs(spacing - 1).max() <= 1e-6
+    if cover >= LEAST_COVER_MM and not (everywhere and np.delete(size, axis).max() > FLATTEST * cover):
+        return []
+    what = f"All voxels are 1 × 1 × 1 mm, and {size[axis]}" if everywhere else f"The {size[axis]}"
+    return [spacing_doubtful(f"{what} slices of 1 mm cover only {cover:.0f} mm")]
 
 
 def _unusual(image: sitk.Image, axis: int) -> list[QualityFlag]:

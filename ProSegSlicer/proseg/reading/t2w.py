@@ -9,7 +9,7 @@ from proseg.dicom.meta import is_dicom
 from proseg.dicom.series import read_dicom
 from proseg.errors import InputError
 from proseg.images.checks import T2WImage, check_t2w
-from proseg.images.files import image_format, is_whole, read_image_file
+from proseg.images.files import image_format, is_whole, placing, read_image_file
 from proseg.images.names import RESULT_ENDINGS, companions
 from proseg.reading.archives import Archive, is_zip, unpacked, within_zip
 
@@ -42,12 +42,22 @@ def read_t2w(path: str | Path) -> T2WImage:
                 return _read_zip(path, PurePosixPath(), path)
             if is_dicom(path) or image_format(path) == "DICOM":
                 return read_dicom(path)
-            return replace(check_t2w(read_image_file(path), str(path)), source=path)
+            return _read_file(path, str(path), path)
         if within := within_zip(path):
             return _read_zip(*within, path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check that you may read it.") from None
     raise InputError(f"{path} does not exist.", "Check the path.")
+
+
+def _read_file(file: Path, shown: str, source: Path) -> T2WImage:
+    """A NIfTI, NRRD or MetaImage file; ``shown`` is what errors call it."""
+    image = check_t2w(read_image_file(file, shown), shown)
+    header, flags = placing(file)
+    told = {flag.code for flag in flags}
+    return replace(
+        image, source=source, nifti=header, flags=(*flags, *(flag for flag in image.flags if flag.code not in told))
+    )
 
 
 def _read_zip(file: Path, inside: PurePosixPath, path: Path) -> T2WImage:
@@ -76,7 +86,7 @@ def _read_zip(file: Path, inside: PurePosixPath, path: Path) -> T2WImage:
         shown = str(file / name)
         if not is_whole(made):
             raise InputError(f"{shown} has its voxels in another file.", "Unpack the ZIP and give the image itself.")
-        image = replace(check_t2w(read_image_file(made, shown), shown), source=path)
+        image = _read_file(made, shown, path)
         folder.remove()
         return image
 
