@@ -59,7 +59,8 @@ def nifti(
     else:
         head = bytearray(544)
         struct.pack_into(f"{order}i8s2h", head, 0, 540, b"n+2\0\r\n\x1a\n", 4, 16)
-        struct.pack_into(f"{order}8q8d", head, 16, 3, *SIZE, 1, 1, 1, 1, 1, *pixdim, 0, 0, 0, 0)
+        struct.pack_into(f"{order}8q", head, 16, 3, *SIZE, 1, 1, 1, 1)
+        struct.pack_into(f"{order}8d", head, 104, 1, *pixdim, 0, 0, 0, 0)
         struct.pack_into(f"{order}q2d", head, 168, 544, 1, 0)
         struct.pack_into(f"{order}2i18d", head, 344, *codes, *quatern, *sform.ravel())
         struct.pack_into(f"{order}i", head, 500, units)
@@ -156,7 +157,6 @@ def test_a_header_without_orientation_is_told(tmp_path, ending, version):
     [
         {},
         {"sform": shifted(10, -20, 12), "codes": (1, 2)},
-        {"sform": sheared(0.0018), "codes": (0, 2)},
         {"sform": sheared(0.05), "codes": (1, 4)},
         {"pixdim": (-1.1, 1.1, 3.5)},
         {"codes": (0, 0)},
@@ -177,6 +177,18 @@ def test_labels_keep_both_forms_with_codes_sizes_and_unit_to_the_last_bit(tmp_pa
     again = read_t2w(out).image
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(again), sitk.GetArrayViewFromImage(labels))
     np.testing.assert_allclose(place(again), place(read.image), atol=1e-6)
+
+
+@pytest.mark.parametrize("quatern", [QFORM, (0.5, 0.5, 0.5, 0, 0, 0)])
+def test_labels_of_a_sheared_image_keep_the_sform_and_get_a_qform_that_itk_can_read(tmp_path, quatern):
+    source = nifti(tmp_path / "t2.nii.gz", sheared(0.0018), (0, 2), quatern=quatern)
+    read = read_t2w(source)
+    write_image(read.image, tmp_path / "zones.nii.gz", nifti=read.nifti)
+    after = read_header(tmp_path / "zones.nii.gz")
+    assert (after.srow, after.sform_code) == (read.nifti.srow, 2)
+    assert (after.quatern == read.nifti.quatern) == (quatern is QFORM)
+    apart = (place(sitk.ReadImage(str(tmp_path / "zones.nii.gz"))) - sheared(0.0018)) @ [95, 95, 19, 1]
+    assert np.linalg.norm(apart) < 0.5
 
 
 def test_labels_of_nifti_2_keep_what_nifti_1_can_hold(tmp_path):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gzip
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +24,7 @@ from proseg.flags import QualityFlag, Severity
 HEADER_BYTES = 540  # of NIfTI-2; NIfTI-1 and Analyze have 348
 SCANNER = 1  # the code of a form in the scanner's coordinates
 SAME_MM = 0.1  # forms that nowhere in the image lie farther apart say the same
+NEAR_MM = 2.0  # a qform without a code that lies no farther from the sform is one that was left there
 SKEW = 1e-4  # cosine between two axes that ITK takes for perpendicular
 SAME_SIZE = 0.01  # a share of a voxel's size
 _MM = {1: 1000.0, 3: 0.001}  # of a unit by its code, metre and micrometre; all others are taken for mm
@@ -157,8 +158,11 @@ class NiftiHeader:
         Args:
             file: little-endian, as ITK writes it.
 
-        Of an Analyze header, which has no forms, only sizes are kept.
+        Of an Analyze header, which has no forms, only sizes are kept. Where a sheared sform stands alone, ITK would
+        not read it; beside it a qform is set, the nearest rotation.
         """
+        if self.qform_code <= 0 and (sform := self.sform()) is not None and skew(sform) > SKEW:
+            return self._with_qform(sform).stamp(file)
         changed = bytearray(file)
         struct.pack_into("<8f", changed, 76, *self.pixdim)
         if self.kind != "Analyze":
@@ -183,6 +187,18 @@ class NiftiHeader:
         struct.pack_into(f"{self.order}11f", plain, 76, 1, *sizes, 352, *scale)
         plain[123], plain[344:347] = 2, b"n+1"
         return bytes(plain)
+
+    def _with_qform(self, sform: np.ndarray) -> NiftiHeader:
+        """The same header with a qform near its sform: that which it has without a code, or the nearest rotation."""
+        coded = replace(self, qform_code=self.sform_code)
+        if (qform := coded.qform()) is not None and self._apart(sform, qform) < NEAR_MM:
+            return coded
+        direction, _, origin = straight(sform)
+        rotation = _LPS[:, None] * direction
+        hand = 1.0 if np.linalg.det(rotation) > 0 else -1.0
+        rotation[:, 2] *= hand
+        quatern = (*quaternion(rotation), *(_LPS * origin / self.unit_mm))
+        return replace(coded, pixdim=(hand, *self.pixdim[1:]), quatern=tuple(map(float, quatern)))
 
     def _has_other_sizes(self, affine: np.ndarray) -> bool:
         sizes = np.linalg.norm(affine[:, :3], axis=0) / self.unit_mm
@@ -223,6 +239,23 @@ def straight(affine: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     spacing = np.linalg.norm(affine[:, :3], axis=0)
     left, _, right = np.linalg.svd(affine[:, :3] / spacing)
     return left @ right, spacing, affine[:, 3]
+
+
+def quaternion(rotation: np.ndarray) -> tuple[float, float, float]:
+    """b, c, d of the unit quaternion of a rotation whose a is not negative.
+
+    Bar-Itzhack, New method for extracting the quaternion from a rotation matrix, J. Guid. Control Dyn. 23 (2000):
+    the eigenvector of the largest eigenvalue.
+    """
+    r = rotation
+    lower = [
+        [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
+        [r[1, 0] + r[0, 1], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
+        [r[2, 0] + r[0, 2], r[2, 1] + r[1, 2], r[2, 2] - r[0, 0] - r[1, 1], 0],
+        [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], r[0, 0] + r[1, 1] + r[2, 2]],
+    ]
+    b, c, d, a = np.linalg.eigh(np.array(lower))[1][:, -1]
+    return tuple(np.array([b, c, d]) * (1 if a >= 0 else -1))
 
 
 def is_zipped(path: Path) -> bool:
