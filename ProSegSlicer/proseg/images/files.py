@@ -17,6 +17,7 @@ import SimpleITK as sitk
 
 from proseg.errors import InputError
 from proseg.flags import QualityFlag
+from proseg.images.foreign import CONVERT, refuse
 from proseg.images.headers import EXPORT_AGAIN, check_header, check_size, missing_fields, voxels_of
 from proseg.images.nifti import NiftiHeader, header_file, open_any, read_header, skew, straight
 from proseg.system.temporary import no_room_for, private_folder
@@ -119,8 +120,11 @@ def read_image_file(path: Path, name: str = "") -> sitk.Image:
         if kind is None or header.needs_own_geometry():
             return _load_rewritten(path, header, name)
     elif kind is None:
+        refuse(path, name)
         raise InputError(f"{name} is not an image, or is damaged.", ACCEPTED)
-    if kind not in FORMATS.values():
+    if kind in ("MINCImageIO", "HDF5ImageIO", "GiplImageIO", "StimulateImageIO", "VTKImageIO", "MRCImageIO"):
+        raise InputError(f"{name} is in the format {kind.removesuffix('ImageIO')}, which is not read here.", CONVERT)
+    if kind not in (None, *FORMATS.values()):
         raise InputError(f"{name} is not in a medical image format that keeps its size in mm.", ACCEPTED)
     check_header(path, kind, name)
     return load([path], name)
