@@ -94,6 +94,25 @@ def test_a_good_image_keeps_its_grid_and_values_and_raises_no_flag():
     assert image.GetMetaData("0010|0010") == "Doe^Jane"
 
 
+@pytest.mark.parametrize(
+    ("size", "spacing", "flagged"),
+    [
+        ((100, 100, 20), (1, 1, 1), True),  # all lost
+        ((320, 320, 60), (1, 1, 1), True),
+        ((200, 200, 20), (0.6, 0.6, 1), True),  # that of the slices lost
+        ((200, 200, 40), (0.5, 0.5, 1), True),
+        ((256, 256, 96), (1, 1, 1), False),  # 3D
+        ((200, 200, 70), (0.8, 0.8, 1), False),
+        ((200, 200, 20), (1, 1, 3), False),
+        ((200, 200, 60), (0.6, 0.6, 0.9), False),
+    ],
+)
+@pytest.mark.parametrize("code", ["LPS", "SLP"])
+def test_a_spacing_of_one_millimetre_that_was_surely_lost_is_a_flag(size, spacing, flagged, code):
+    flags = check_t2w(sitk.DICOMOrient(volume(size, spacing), code)).flags
+    assert ("spacing_doubtful" in {flag.code for flag in flags}) == flagged
+
+
 @pytest.mark.parametrize("code", ["RAI", "LPS", "PSL", "SAR"])
 def test_axial_slices_are_recognised_along_any_array_axis(code):
     assert check_t2w(sitk.DICOMOrient(volume(), code)).flags == ()
@@ -111,6 +130,64 @@ def test_a_vector_of_one_component_is_a_scalar():
 
 def test_a_t2w_image_shifted_far_below_zero_is_not_taken_for_ct():
     check_t2w(sitk.Cast(volume(), sitk.sitkFloat32) - 5000)
+
+
+def padded(value: float, values: np.ndarray | None = None, corner: bool = False) -> sitk.Image:
+    """A volume in the middle of a larger grid, or behind a corner of it, that is filled up with a value."""
+    inner = sitk.GetArrayFromImage(volume()) if values is None else values
+    outer = np.full((24, 140, 140), value, np.float32)
+    outer[2:22, 20:120, 20:120] = inner
+    outer = outer[2:22, 20:120, 20:] if corner else outer
+    image = sitk.GetImageFromArray(outer)
+    image.SetSpacing((1, 1, 3))
+    return image
+
+
+@pytest.mark.parametrize("corner", [False, True])
+@pytest.mark.parametrize("value", [-1024, -1000, -3024, -2048, -32768, 65535])
+def test_padding_makes_no_ct_and_enters_no_statistics(value, corner):
+    checked = check_t2w(padded(value, corner=corner))
+    (flag,) = checked.flags
+    assert (flag.code, flag.severity.value) == ("padding_ignored", "info")
+    assert f"{value}" in flag.sentence
+    tissue = sitk.GetArrayFromImage(volume())
+    values = sitk.GetArrayFromImage(checked.image)
+    assert (values.min(), values.max()) == (tissue.min(), tissue.max())
+    assert abs(np.median(values) - np.median(tissue)) <= 1
+
+
+def test_two_values_of_padding_are_both_padding():
+    image = padded(-1024)
+    values = sitk.GetArrayFromImage(image)
+    values[:, :10] = -3024
+    again = sitk.GetImageFromArray(values)
+    again.CopyInformation(image)
+    (flag,) = check_t2w(again).flags
+    assert "-3024 and -1024" in flag.sentence
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_what_hardly_differs_from_the_darkest_tissue_stays(value):
+    image = padded(value)
+    checked = check_t2w(image)
+    assert checked.flags == ()
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(checked.image), sitk.GetArrayViewFromImage(image))
+
+
+def test_a_ct_is_a_ct_with_and_without_padding_around_it():
+    for value in (-1000, -2000, -3024):
+        with pytest.raises(InputError, match="looks like CT"):
+            check_t2w(
+                padded(value, np.random.default_rng(0).normal([[-1000] * 50 + [20] * 50] * 100, 40, (20, 100, 100)))
+            )
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1000, 1000), (-2048, 2047), (-1024, 3071), (-800, 200)])
+def test_a_range_below_zero_alone_makes_no_ct(low, high):
+    values = sitk.GetArrayFromImage(volume()).astype(np.float32)
+    image = sitk.GetImageFromArray(low + (high - low) * values / values.max())
+    image.SetSpacing((1, 1, 3))
+    assert check_t2w(image).flags == ()
 
 
 @pytest.mark.parametrize(("code", "axis"), [("LPS", 2), ("SLP", 0), ("LSP", 1)])

@@ -36,6 +36,68 @@ def test_what_goes_with_an_image_is_passed_over(files, expected):
 
 
 @pytest.mark.parametrize(
+    ("images", "others"),
+    [
+        (["imagesTs/10_1_0000.nii.gz"], ["imagesTs/10_1_0001.nii.gz", "imagesTs/10_1_0002.nii.gz"]),  # nnU-Net
+        (["raw/a_0000.mha", "raw/b_0000.mha"], ["raw/a_0001.mha", "raw/b_0001.mha"]),
+        (["imagesTr/a_0000.nii"], ["imagesTr/a_0001.nii", "labelsTr/a.nii"]),
+        (  # PI-CAI
+            ["images/10000/10000_1000000_t2w.mha"],
+            [
+                "labels/csPCa_lesion_delineations/human_expert/resampled/10000_1000000.nii.gz",
+                "labels/anatomical_delineations/whole_gland/AI/Bosma22b/10000_1000000.nii.gz",
+            ],
+        ),
+        (  # PROSTATEx_masks
+            ["ProstateX-0000_t2_tse_tra_4.nii.gz"],
+            [
+                "Files/prostate/mask_prostate/ProstateX-0000.nii.gz",
+                "Files/prostate/mask_tz/ProstateX-0000.nii.gz",
+                "Files/lesions/Masks/T2/ProstateX-0000-Finding1-t2_tse_tra_ROI.nii.gz",
+                "Files/lesions/Masks/ADC/ProstateX-0000-Finding1-ep2d_diff_ROI.nii.gz",
+            ],
+        ),
+        (  # BIDS
+            ["sub-01/anat/sub-01_acq-tra_T2w.nii.gz"],
+            [
+                "sub-01/dwi/sub-01_dwi.nii.gz",
+                "derivatives/manual/sub-01/anat/sub-01_acq-tra_T2w_label-prostate_dseg.nii.gz",
+                "derivatives/n4/sub-01/anat/sub-01_acq-tra_desc-n4_T2w.nii.gz",
+            ],
+        ),
+        (["Task05_Prostate/imagesTr/prostate_00.nii.gz"], ["Task05_Prostate/labelsTr/prostate_00.nii.gz"]),  # MSD
+        (["images/ann/t2.nii"], ["masks/ann/pz.nii", "masks/ann/whole.nii"]),
+        (["train/p1.nii"], ["segmentations/reader1/p1.nii", "segmentations/reader2/p1.nii"]),
+        (["labels and images/in/p1_t2.nii"], ["labels and images/labels/p1.nii"]),  # above both nothing counts
+    ],
+)
+def test_channels_and_label_maps_in_trees_of_their_own_are_passed_over(images, others):
+    assert passed_over(*images, *others) == set(others)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["images/case_0000.nii", "images/case_0001.nii", "images/case_0002.nii"],  # numbers of patients
+        ["imagesTr/c_0000.nii", "imagesTr/c_0001.nii"] + [f"imagesTr/c_{n:04d}.nii" for n in range(2, 20)],
+        ["lesion/p1/t2.nii", "control/p1/t2.nii"],
+        ["masks/p1.nii", "masks/p2.nii"],
+        ["images/p1_t2.nii", "labels/p2.nii"],
+        ["derivatives/n4/sub-01_T2w.nii"],
+        ["gland mri/p1.nii", "gland mri/p2.nii"],
+    ],
+)
+def test_patients_are_no_channels_and_no_label_maps(files):
+    assert passed_over(*files) == set()
+
+
+def test_numbers_that_label_maps_have_too_are_those_of_patients():
+    images = ["imagesTr/c_0000.nii", "imagesTr/c_0001.nii"]
+    labels = [name.replace("images", "labels") for name in images]
+    assert passed_over(*images, *labels) == set(labels)
+
+
+@pytest.mark.parametrize(
     "files",
     [
         ["ann.nii", "bob.nii"],

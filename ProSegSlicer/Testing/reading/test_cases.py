@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -70,10 +71,51 @@ def test_every_kind_of_image_file_is_found_in_the_order_of_the_paths(tmp_path):
 def test_what_is_no_case_is_passed_over(tmp_path):
     touch(tmp_path, "t2.nii.gz", ".t2.abc.tmp.nii.gz", ".hidden/t2.nii", "t2.seg.nrrd", "other.hdr", "a.png", "r.csv")
     (tmp_path / "folder.nii").mkdir()
-    (tmp_path / "broken link.nii").symlink_to(tmp_path / "gone.nii")
     os.mkfifo(tmp_path / "pipe.nii")
     os.mkfifo(tmp_path / "pipe")
     assert found(tmp_path) == {"t2": "t2.nii.gz"}
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2813923\n"
+ANNEX = b"/annex/objects/MD5E-s2813923--0123456789abcdef.nii.gz\n"
+
+
+def test_what_is_not_here_or_in_another_archive_is_a_case_so_that_it_is_told(tmp_path):
+    touch(tmp_path, "ann.nii.gz", "b/scan.tar.gz", "b/scan.tgz", "b/scan.7z", "b/scan.rar", "notes.txt")
+    (tmp_path / "bob.nii.gz").symlink_to(".git/annex/objects/x/MD5E-s1--a.nii.gz")
+    (tmp_path / "link to nothing").symlink_to("gone")
+    (tmp_path / "gone.json").symlink_to("nowhere.json")  # no image
+    (tmp_path / "gone.zip").symlink_to("nowhere.zip")
+    (tmp_path / "lfs.mha").write_bytes(LFS)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "pointers").mkdir()
+    for number in range(3):
+        (tmp_path / "links" / f"{number}.dcm").symlink_to(f"../.git/annex/objects/{number}.dcm")
+        (tmp_path / "pointers" / f"{number}.dcm").write_bytes(LFS if number else ANNEX)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "IM0001").symlink_to("/gone")
+    assert set(found(tmp_path).values()) == {
+        *("ann.nii.gz", "b/scan.tar.gz", "b/scan.tgz", "b/scan.7z", "b/scan.rar", "bob.nii.gz", "lfs.mha"),
+        *("links", "pointers", "one/IM0001", "."),
+    }
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "nrrd", "mha"])
+def test_what_an_earlier_batch_wrote_is_passed_over(phantom, tmp_path, ending):
+    old = tmp_path / "zones of last week"
+    old.mkdir()
+    (old / "results.csv").write_text("id,status,seconds,sentence\nann,done,1,\nbob,done,1,\n")
+    sitk.WriteImage(sitk.Cast(phantom.zones, sitk.sitkUInt8), str(old / f"ann.{ending}"))
+    sitk.WriteImage(sitk.Cast(phantom.image, sitk.sitkInt16), str(old / f"bob.{ending}"))  # an image it lay beside
+    sitk.WriteImage(sitk.Cast(phantom.zones, sitk.sitkUInt8), str(old / f"eve.{ending}"))  # nothing of that batch
+    passed: list[Path] = []
+    assert sorted(case.path.name for case in find_cases(tmp_path, passed_over=passed)) == [
+        f"bob.{ending}",
+        f"eve.{ending}",
+    ]
+    assert [path.name for path in passed] == [f"ann.{ending}"]
+    (old / "results.csv").write_text("id,age\nann,60\n")  # somebody else's table
+    assert len(find_cases(tmp_path)) == 3
 
 
 def test_links_to_files_and_folders_are_followed_and_circles_end(tmp_path):

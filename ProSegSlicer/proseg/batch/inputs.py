@@ -20,7 +20,9 @@ MANIFEST_ENDING = ".csv"
 GIVE_INPUT = "Give files, folders, patterns in quotes, or a manifest (.csv)."
 
 
-def collect(inputs: Sequence[str], output: Path, root: Path | None = None) -> list[Case]:
+def collect(
+    inputs: Sequence[str], output: Path, root: Path | None = None, passed_over: list[Path] | None = None
+) -> list[Case]:
     """The cases that the inputs of a batch stand for, those of manifests first; none twice.
 
     A folder or ZIP is looked through as ``find_cases`` does. Files get ids from where they lie below the folder that
@@ -30,6 +32,7 @@ def collect(inputs: Sequence[str], output: Path, root: Path | None = None) -> li
         inputs: files, ZIPs, folders, patterns as of a shell (``**`` is any folders), and manifests.
         output: a folder not to look into.
         root: the folder that a manifest's paths must lie in; the manifest's own by default.
+        passed_over: gets what ``find_cases`` passed over.
 
     Raises:
         InputError: an input does not exist, holds nothing, or cannot be read; or two cases have one id.
@@ -46,7 +49,7 @@ def collect(inputs: Sequence[str], output: Path, root: Path | None = None) -> li
         bases.append(base)
         for found in paths:
             holds_cases = found.is_dir() or found.suffix.lower() == ZIP_ENDING
-            loose += [case.path for case in find_cases(found, leave_out=output)] if holds_cases else [found]
+            loose += [case.path for case in find_cases(found, output, passed_over)] if holds_cases else [found]
     if loose:
         try:
             common = Path(os.path.commonpath([os.path.abspath(base) for base in bases]))
@@ -62,7 +65,7 @@ def _expanded(given: str, path: Path) -> tuple[Path, list[Path]]:
     """The folder that ids are to begin below, and the files and folders that an input stands for."""
     if path.is_dir():
         return path, [path]
-    if path.exists() or within_zip(path) is not None:
+    if path.exists() or path.is_symlink() or within_zip(path) is not None:
         return path.parent, [path]
     if glob.has_magic(given):
         found = sorted(map(Path, glob.glob(str(path), recursive=True)))

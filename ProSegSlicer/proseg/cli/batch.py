@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proseg.errors import InputError
+from proseg.errors import InputError, printable
 
 if TYPE_CHECKING:
     from proseg.batch.loop import Engine
 
+LISTED = 3  # files named in one sentence
 SOME_FAILED, NEEDS_A_LOOK, INTERRUPTED = 1, 3, 130
 REPORT_ENDINGS = ("json", "html")
 EPILOG = """a manifest is a CSV file with a heading: path (relative to the manifest) and, if known, id and psa (ng/mL).
@@ -103,8 +104,9 @@ def run_batch(options: argparse.Namespace) -> int:
     )
     output = options.output.expanduser()
     try:
-        cases = collect(options.inputs, output, options.root)
-        print(f"{len(cases)} case{'s' if len(cases) > 1 else ''}.", flush=True)
+        passed_over: list[Path] = []
+        cases = collect(options.inputs, output, options.root, passed_over)
+        print(f"{len(cases)} case{'s' if len(cases) > 1 else ''}.{_passed_over(passed_over)}", flush=True)
         if spoilt := sum(bool(case.note or case.fault) for case in cases):
             print(f"Of {spoilt} the manifest says something that cannot be used: the table tells what.", flush=True)
         request = Request(
@@ -131,6 +133,13 @@ def run_batch(options: argparse.Namespace) -> int:
     if ends[FAILED]:
         return SOME_FAILED
     return NEEDS_A_LOOK if options.strict and ends["to look at"] else 0
+
+
+def _passed_over(files: list[Path]) -> str:
+    if not files:
+        return ""
+    names = ", ".join(printable(file.name) for file in files[:LISTED]) + (" …" if len(files) > LISTED else "")
+    return f" Passed over as label maps, other contrasts or packed copies, by their names: {len(files)} ({names})."
 
 
 def _engine(options: argparse.Namespace) -> Callable[[int], Engine]:

@@ -162,7 +162,7 @@ def _write(result: SegmentationResult, options: argparse.Namespace, t2w: T2WImag
     with OutputSet() as outputs:
         write_result(result, options.output, outputs, t2w.files)
         if options.uncertainty:
-            write_image(result.uncertainty_image(), options.uncertainty, outputs)
+            write_image(result.uncertainty_image(), options.uncertainty, outputs, nifti=result.nifti)
         if options.report and options.report.suffix.lower() == ".html":
             from proseg.outputs.page import write_page
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import struct
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import InputError
-from proseg.images.headers import EXPORT_AGAIN, check_header, check_size
+from proseg.flags import QualityFlag
+from proseg.images.foreign import CONVERT, refuse
+from proseg.images.headers import EXPORT_AGAIN, check_header, check_size, missing_fields, voxels_of
+from proseg.images.nifti import NiftiHeader, header_file, open_any, read_header, skew, straight
 from proseg.system.temporary import no_room_for, private_folder
 
 FORMATS = {"NiftiImageIO": "NIfTI", "NrrdImageIO": "NRRD", "MetaImageIO": "MetaImage", "GDCMImageIO": "DICOM"}
 ACCEPTED = "Give a NIfTI, NRRD or MetaImage file, or the folder or ZIP of a DICOM study."
+MAX_SKEW = 0.01  # cosine between axes, half a degree; the images of `checks` are held to it as well
 
 _lock = threading.Lock()
 _hushed = 0
@@ -106,12 +114,71 @@ def read_image_file(path: Path, name: str = "") -> sitk.Image:
     """
     name = name or str(path)
     kind = image_format(path)
-    if kind is None:
+    header = nifti_header(path) if kind in ("NIfTI", None) else None
+    if header is not None and (kind or header.has_magic):
+        check_header(path, "NIfTI", name)
+        if kind is None or header.needs_own_geometry():
+            return _load_rewritten(path, header, name)
+    elif kind is None:
+        refuse(path, name)
         raise InputError(f"{name} is not an image, or is damaged.", ACCEPTED)
-    if kind not in FORMATS.values():
+    if kind in ("MINCImageIO", "HDF5ImageIO", "GiplImageIO", "StimulateImageIO", "VTKImageIO", "MRCImageIO"):
+        raise InputError(f"{name} is in the format {kind.removesuffix('ImageIO')}, which is not read here.", CONVERT)
+    if kind not in (None, *FORMATS.values()):
         raise InputError(f"{name} is not in a medical image format that keeps its size in mm.", ACCEPTED)
     check_header(path, kind, name)
     return load([path], name)
+
+
+def nifti_header(path: Path) -> NiftiHeader | None:
+    """The header of a NIfTI or Analyze file; None where it is none, or cannot be read."""
+    try:
+        return read_header(path)
+    except (EOFError, OSError, zlib.error, struct.error):
+        return None
+
+
+def placing(path: Path) -> tuple[NiftiHeader | None, tuple[QualityFlag, ...]]:
+    """What a file that ``read_image_file`` can read says of the place of its image.
+
+    Returns:
+        Its header if it is NIfTI or Analyze; ``placing_contradicts``, ``orientation_assumed`` and ``spacing_doubtful``
+        where the header contradicts itself, gives no orientation, or no spacing.
+    """
+    kind = image_format(path)
+    if kind in ("NIfTI", None) and (header := nifti_header(path)):
+        return header, header.placing_flags()
+    return None, missing_fields(path, kind or "")
+
+
+def _load_rewritten(path: Path, header: NiftiHeader, name: str) -> sitk.Image:
+    """Read NIfTI that ITK would refuse or misplace, from a copy with a plain header, and place it here."""
+    _, affine = header.followed()
+    if affine is not None and skew(affine) > MAX_SKEW:
+        raise InputError(
+            f"{name} has axes that are not perpendicular to each other.", "Resample it onto a regular grid."
+        )
+    here = header_file(path)
+    voxels = next((file for file in voxels_of(here) if file.is_file()), here) if header.separate else here
+    try:
+        with private_folder(name) as folder, no_room_for(name), (folder / "plain.nii").open("wb") as copy:
+            copy.write(header.plain())
+            with open_any(voxels) as file:
+                file.read(int(header.offset))
+                left = math.prod(header.size) * header.bits // 8
+                while left > 0 and (chunk := file.read(min(left, 1 << 20))):
+                    left -= copy.write(chunk)
+            copy.flush()
+            image = load([folder / "plain.nii"], name)
+    except (EOFError, zlib.error, struct.error):
+        raise InputError(f"{name} is damaged or incomplete and cannot be read.", EXPORT_AGAIN) from None
+    if affine is not None and image.GetDimension() >= 3:
+        turned = np.eye(image.GetDimension())
+        turned[:3, :3], spacing, origin = straight(affine)
+        image.SetDirection(turned.ravel().tolist())
+        image.SetSpacing([*spacing.tolist(), *image.GetSpacing()[3:]])
+        image.SetOrigin([*origin.tolist(), *image.GetOrigin()[3:]])
+    return image
 
 
 def is_whole(path: Path) -> bool:

@@ -6,7 +6,6 @@ that no program writes. So what is impossible is refused here, in a sentence. Wh
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 import struct
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from proseg.errors import InputError
+from proseg.flags import QualityFlag, Severity
+from proseg.images.nifti import header_file, is_zipped, open_any, orientation_assumed, read_header
 
 EXPORT_AGAIN = "Export or copy the image again and retry."
 MAX_VOXELS = 2**26  # 1024 × 1024 × 64; with one larger the memory needed would pass 2 GB
@@ -30,6 +31,8 @@ _META_NUMBERS = (
     *("offset", "position", "origin", "elementspacing", "elementsize", "centerofrotation"),
     *("transformmatrix", "rotation", "orientation"),
 )
+_META_DIRECTIONS = {"transformmatrix", "rotation", "orientation"}
+_ANATOMICAL = r"(right|left)-(anterior|posterior)-(superior|inferior)(-time)?|[rl][ap][si]t?"  # spaces of NRRD
 _META_COUNTS = ("ndims", "elementnumberofchannels")
 _MOST_DIMENSIONS = 10  # ITK's MetaImage keeps room for so many
 
@@ -69,58 +72,39 @@ def check_size(size: Iterable[int], components: int, name: str) -> None:
 
 
 def _check_nifti(path: Path, name: str) -> None:
-    """Refuse what ITK lets pass, a file cut short (read as zeros) or a zero spacing (read as 1 mm), and what stops it.
-
-    Header fields: https://nifti.nimh.nih.gov/pub/dist/src/niftilib/nifti1.h, and nifti2.h for the 540-byte header.
-    """
-    if path.name.lower().endswith((".img", ".img.gz")):  # the voxels of a pair
-        path = path.with_name(re.sub(r"(?i)\.img(\.gz)?$", "", path.name) + ".hdr")
-        if not path.is_file():
-            return
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
+    """Refuse what ITK lets pass, a file cut short (read as zeros) or a zero spacing (read as 1 mm), or stops at."""
+    if not (named := header_file(path)).is_file():
+        return
     try:
-        with gzip.open(path) if zipped else path.open("rb") as file:
-            header = file.read(540)
-            order = next((o for o in "<>" if struct.unpack_from(f"{o}i", header)[0] in (348, 540)), None)
-            if order is None:  # a form of Analyze only ITK knows
-                return
-
-            def get(form: str, at: int) -> tuple:
-                return struct.unpack_from(order + form, header, at)
-
-            if get("i", 0)[0] == 348:
-                rank, *size = get("8h", 40)
-                spacing, place = get("7f", 80), get("18f", 256)
-                (bits,), (offset,), codes = get("h", 72), get("f", 108), get("2h", 252)
-                separate = header[344:347] == b"ni1"
-            else:
-                rank, *size = get("8q", 16)
-                spacing, place = get("7d", 112), get("18d", 352)
-                (bits,), (offset,), codes = get("h", 14), get("q", 168), get("2i", 344)
-                separate = header[4:7] == b"ni2"
-            size = size[: max(0, rank)]
-            if rank > 7 or min([1, *size]) < 0 or bits < 0 or not 0 <= offset < MAX_HEADER:
-                raise _damaged(name)
-            check_size(size, max(1, bits // 64), name)
-            expected = 0 if separate else int(offset) + math.prod(size) * bits // 8
-            length = len(header) + _rest(file, expected + BEYOND) if zipped else path.stat().st_size
-    except (EOFError, OSError, zlib.error, struct.error):
+        header = read_header(path)
+        if header is None:  # a form of Analyze only ITK knows
+            return
+        rank, size, separate = header.rank, header.size, header.separate
+        if rank > 7 or min([1, *size]) < 0 or header.bits < 0 or not 0 <= header.offset < MAX_HEADER:
+            raise _damaged(name)
+        check_size(size, max(1, header.bits // 64), name)
+        expected = 0 if separate else int(header.offset) + math.prod(size) * header.bits // 8
+        zipped = is_zipped(named)
+        with open_any(named) as file:
+            length = _rest(file, expected + BEYOND) if zipped else named.stat().st_size
+    except (EOFError, OSError, ValueError, OverflowError, zlib.error, struct.error):
         raise _damaged(name) from None
-    if separate and any(file.exists() and not file.is_file() for file in _voxels_of(path)):  # a pipe, a device
+    if separate and any(file.exists() and not file.is_file() for file in voxels_of(named)):  # a pipe, a device
         raise _damaged(name)
+    if separate and header.kind == "Analyze" and not any(file.is_file() for file in voxels_of(named)):
+        raise InputError(f"The file with the voxels of {name} (.img) is missing.", "Copy both files together.")
     if length < expected:
         raise InputError(f"{name} is incomplete: it holds {length} of {expected} bytes.", EXPORT_AGAIN)
     if zipped and not separate and length > expected + BEYOND:
         raise InputError(f"{name} holds more than the {expected} bytes that its header names.", EXPORT_AGAIN)
-    if not all(math.isfinite(mm) and mm != 0 for mm in spacing[: min(rank, 3)]):
+    if not all(math.isfinite(mm) and mm != 0 for mm in header.pixdim[1 : 1 + min(rank, 3)]):
         raise InputError(f"{name} has a voxel spacing of zero.", EXPORT_AGAIN)
-    used = (*(place[:6] if codes[0] > 0 else ()), *(place[6:] if codes[1] > 0 else ()))
+    used = (*(header.quatern if header.qform_code > 0 else ()), *(header.srow if header.sform_code > 0 else ()))
     if not all(abs(number) < FARTHEST_MM for number in used):  # NaN fails too
         raise _misplaced(name)
 
 
-def _voxels_of(header: Path) -> list[Path]:
+def voxels_of(header: Path) -> list[Path]:
     """Where the voxels of a NIfTI pair can lie."""
     return [header.with_suffix(ending) for ending in (".img", ".img.gz", ".IMG", ".IMG.GZ")]
 
@@ -134,10 +118,19 @@ def _rest(file: BinaryIO, enough: int) -> int:
 
 
 def _check_nrrd(path: Path, name: str) -> None:
-    """Refuse a header that is too long, speaks of too much or names files elsewhere.
+    """Refuse a header that is too long, speaks of too much or names files elsewhere."""
+    fields = _nrrd_fields(path, name)
+    if fields.get("encoding", "").lower() in ("bzip2", "bz2"):
+        raise InputError(
+            f"{name} is compressed by bzip2, which cannot be read here.", "Save it with encoding gzip or raw."
+        )
+    check_size(_wholes(fields.get("sizes", "1").split(), name), 1, name)
+    if "datafile" in fields:
+        _check_data_file(fields["datafile"], path, name)
 
-    https://teem.sourceforge.net/nrrd/format.html
-    """
+
+def _nrrd_fields(path: Path, name: str) -> dict[str, str]:
+    """The fields of an NRRD header by name in lower case: https://teem.sourceforge.net/nrrd/format.html."""
     with path.open("rb") as file:
         head = file.read(MAX_HEADER)
     header, *rest = re.split(rb"\r?\n\r?\n", head, maxsplit=1)
@@ -152,16 +145,11 @@ def _check_nrrd(path: Path, name: str) -> None:
         if not colon or key in fields or not _plain(value):
             raise _damaged(name)
         fields[key] = value
-    check_size(_wholes(fields.get("sizes", "1").split(), name), 1, name)
-    if "datafile" in fields:
-        _check_data_file(fields["datafile"], path, name)
+    return fields
 
 
-def _check_meta(path: Path, name: str) -> None:
-    """Refuse a header with impossible numbers, or one that speaks of too much or names files elsewhere.
-
-    https://itk.org/Wiki/ITK/MetaIO/Documentation
-    """
+def _meta_fields(path: Path, name: str) -> dict[str, str]:
+    """The fields of a MetaImage header by name in lower case: https://itk.org/Wiki/ITK/MetaIO/Documentation."""
     with path.open("rb") as file:
         head = file.read(MAX_HEADER)
     found = re.search(rb"^[ \t]*ElementDataFile[ \t]*[=:][^\n]*", head, re.MULTILINE)
@@ -173,6 +161,12 @@ def _check_meta(path: Path, name: str) -> None:
         if not parts or parts[1].lower() in fields or not _plain(parts[2]):
             raise _damaged(name)
         fields[parts[1].lower()] = parts[2]
+    return fields
+
+
+def _check_meta(path: Path, name: str) -> None:
+    """Refuse a header with impossible numbers, or one that speaks of too much or names files elsewhere."""
+    fields = _meta_fields(path, name)
     rank, components = (_wholes([fields.get(key, "1")], name)[0] for key in _META_COUNTS)
     size = _wholes(fields.get("dimsize", "").split(), name)
     if not 1 <= rank <= _MOST_DIMENSIONS or len(size) != rank:
@@ -191,6 +185,41 @@ def _check_meta(path: Path, name: str) -> None:
         path = _check_data_file(fields["elementdatafile"], path, name)
     if _wholes([fields.get("compresseddatasize", "0")], name)[0] > path.stat().st_size:
         raise _damaged(name)
+
+
+def missing_fields(path: Path, kind: str) -> tuple[QualityFlag, ...]:
+    """What a reviewer should know of a header that ``check_header`` let pass, and that leaves out a place or a size.
+
+    Returns:
+        ``orientation_assumed``, ``spacing_doubtful``, or both; only of ``NRRD`` and ``MetaImage``.
+    """
+    flags = []
+    if kind == "NRRD":
+        fields = _nrrd_fields(path, path.name)
+        if not re.fullmatch(_ANATOMICAL, fields.get("space", "").lower()) or "space directions" not in fields:
+            flags.append(orientation_assumed("The NRRD header names no orientation in the patient"))
+        if not {"space directions", "spacings"} & set(fields):
+            flags.append(spacing_doubtful("The NRRD header gives no voxel size, so 1 mm was taken"))
+    elif kind == "MetaImage":
+        fields = _meta_fields(path, path.name)
+        if not _META_DIRECTIONS & set(fields):
+            flags.append(orientation_assumed("The MetaImage header gives no orientation"))
+        if not {"elementspacing", "elementsize"} & set(fields):
+            flags.append(spacing_doubtful("The MetaImage header gives no voxel size, so 1 mm was taken"))
+    return tuple(flags)
+
+
+def spacing_doubtful(why: str) -> QualityFlag:
+    """The flag for voxel sizes that were surely lost on the way.
+
+    Args:
+        why: what speaks for it, the beginning of a sentence.
+    """
+    return QualityFlag(
+        "spacing_doubtful",
+        Severity.WARNING,
+        f"{why}: the spacing was probably lost, and then contours and volumes are wrong. Compare with the scanner's.",
+    )
 
 
 def _check_data_file(named: str, header: Path, name: str) -> Path:

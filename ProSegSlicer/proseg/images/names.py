@@ -25,6 +25,14 @@ _READERS = r"(reader|rater|expert|observer|annotator)[0-9a-z]?"  # whose label m
 _OTHERS = r"adc|dwi|hbv|hbval|diff\w*|b[0-9]{2,4}|dce|t1w?|sag|sagittal|cor|coronal|ktrans|pd|pdw|perf\w*"
 _T2 = r"t2|t2w|t2_?tse\w*|t2_?weighted"
 
+_LABEL_FOLDERS = rf"{_LABELS}|delineations?|derivatives|readers?"  # of label maps, somewhere above them
+_MADE_FOLDERS = r"derivatives|labels?(tr|ts|val)?|masks?|segs?|segmentations?"
+_CHANNEL_FOLDERS = r"images(tr|ts|val|va)"  # as nnU-Net wants them
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
+_BIDS_OTHERS = ("dwi", "fmap", "func", "perf")  # folders beside "anat"
+MOST_CHANNELS = 9
+MOST_COMPARED = 1000  # images of one name, with a label map
+
 Path_ = TypeVar("Path_", bound=PurePath)
 
 
@@ -38,7 +46,9 @@ def companions(files: Iterable[Path_]) -> set[Path_]:
 
     A label map by its name (``t2_seg``, ``Case00_segmentation``) goes with an image in its folder whose name begins
     alike; one by its folder's name (``labelsTr``) goes with the image of the same name in a folder beside that. Another
-    contrast by its name (``ann_adc``) goes with an image in its folder whose name says T2.
+    contrast by its name (``ann_adc``) goes with an image in its folder whose name says T2. In a tree of its own
+    (``labels/gland/ann.nii``, ``masks/ann/pz.nii``) a label map goes with the image whose name or folder names the same
+    patient. Of the channels that nnU-Net numbers, ``_0001`` and on go with ``_0000``.
 
     Args:
         files: image files, all those there are.
@@ -57,10 +67,84 @@ def companions(files: Iterable[Path_]) -> set[Path_]:
         t2 = [file for file in images if _says(_stem(file), _T2) and not _says(_stem(file), _OTHERS)]
         found |= {file for file in labels if any(_alike(file, image) for image in images)}
         found |= {file for file in images if t2 and file not in t2 and _says(_stem(file), _OTHERS)}
+        if folder.name in _BIDS_OTHERS and any(_says(_stem(f), _T2) for f in folders.get(folder.parent / "anat", ())):
+            found |= set(members)
         if _says(folder.name, _LABELS):
             others = beside[folder.parent]  # nnU-Net adds the number of the channel to the image's name
             found |= {file for file in members if _stem(file) in others or f"{_stem(file)}_0000" in others}
+    return found | _channels(folders) | _in_trees(folders, found)
+
+
+def _channels(folders: dict[PurePath, list[Path_]]) -> set[Path_]:
+    """The channels but the first: in a folder that nnU-Net names so, or where several images have the same ones.
+
+    Numbers of four digits may be those of patients as well. They are where a label map has them too, and where they
+    run higher than channels do.
+    """
+    found: set[Path_] = set()
+    for folder, members in folders.items():
+        numbered: dict[str, dict[str, Path_]] = defaultdict(dict)
+        for file in members:
+            if parts := _CHANNEL.fullmatch(_stem(file)):
+                numbered[parts[1]][parts[2]] = file
+        labelled = {
+            _stem(file)
+            for other, files in folders.items()
+            if other.parent == folder.parent and _says(other.name, _LABELS)
+            for file in files
+        }
+        sets = {base: channels for base, channels in numbered.items() if "0000" in channels and len(channels) > 1}
+        same = len(sets) > 1 and len({tuple(sorted(channels)) for channels in sets.values()}) == 1
+        for base, channels in sets.items():
+            few = max(map(int, channels)) <= MOST_CHANNELS
+            own = any(f"{base}_{number}" in labelled for number in channels)
+            if few and not own and (same or _says(folder.name, _CHANNEL_FOLDERS)):
+                found |= {file for number, file in channels.items() if number != "0000"}
     return found
+
+
+def _in_trees(folders: dict[PurePath, list[Path_]], known: set[Path_]) -> set[Path_]:
+    """The label maps in trees of their own: below where their way parts from that of an image of the same patient."""
+    by_name: dict[tuple[str, ...], list[Path_]] = defaultdict(list)
+    by_folder: dict[str, list[Path_]] = defaultdict(list)
+    files = [file for members in folders.values() for file in members]
+    for file in files:
+        if file not in known and not _says(_stem(file), _LABELS):
+            if words := _patient(file):
+                by_name[words].append(file)
+            else:  # "t2.nii" in the patient's folder
+                by_folder[file.parent.name.lower()].append(file)
+    found: set[Path_] = set()
+    for file in files:
+        # "lesion/ann/t2.nii" is a patient with a lesion; what lies in "derivatives" was made from an image in any case
+        told = _LABEL_FOLDERS if _says(_stem(file), _LABELS) or not _says(_stem(file), _T2) else _MADE_FOLDERS
+        if not any(_says(part, told) for part in file.parent.parts):
+            continue
+        words = tuple(re.findall(r"[a-z0-9]+", _stem(file).lower()))
+        images = [image for n in range(1, len(words) + 1) for image in by_name.get(words[:n], ())]
+        images += [image for part in {*file.parent.parts} for image in by_folder.get(part.lower(), ())]
+        if any(image != file and _is_labels_of(file, image, told) for image in images[:MOST_COMPARED]):
+            found.add(file)
+    return found
+
+
+def _patient(image: PurePath) -> tuple[str, ...]:
+    """The words of an image's name before the first that names a contrast, or the number of its first channel."""
+    words: list[str] = []
+    for word in re.findall(r"[a-z0-9]+", _stem(image).lower()):
+        if re.fullmatch(f"{_T2}|{_OTHERS}|0000", word):
+            break
+        words.append(word)
+    return tuple(words)
+
+
+def _is_labels_of(labels: PurePath, image: PurePath, told: str) -> bool:
+    """Whether a file lies in a folder of label maps, and an image not, below where their ways part."""
+    own, others = labels.parent.parts, image.parent.parts
+    shared = next((n for n, (a, b) in enumerate(zip(own, others, strict=False)) if a != b), min(len(own), len(others)))
+    return any(_says(part, told) for part in own[shared:]) and not any(
+        _says(part, _LABEL_FOLDERS) for part in others[shared:]
+    )
 
 
 def _alike(labels: PurePath, image: PurePath) -> bool:

@@ -6,6 +6,7 @@ Images are read back before they take their place: the NIfTI writer does not rep
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import SimpleITK as sitk
 
 from proseg.errors import OutputError
 from proseg.images.files import nameable
+from proseg.images.nifti import NiftiHeader, is_zipped, open_any
 from proseg.system.atomic import OutputSet, asked_twice, atomic, ending_of, resolved, same_file, shown, trouble
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ def write_image(
     path: str | os.PathLike[str],
     outputs: OutputSet | None = None,
     header: dict[str, str] | None = None,
+    nifti: NiftiHeader | None = None,
 ) -> None:
     """Write an image by its ending, compressed where the format can be, as ``atomic`` does.
 
@@ -84,6 +87,8 @@ def write_image(
         path: where to; one of ``IMAGE_ENDINGS``, or ``.seg.nrrd``.
         outputs: the set that the file shall appear with; without one it appears by itself.
         header: fields to write into the header, where the format has them.
+        nifti: the header of the NIfTI file that the image was made from, voxel for voxel: a NIfTI output keeps its
+            sform and qform with their codes, voxel sizes and unit, to the last bit.
 
     Raises:
         OutputError: unknown ending, or the file cannot be written.
@@ -102,6 +107,10 @@ def write_image(
             whole = False
         if not whole:
             raise _incomplete(path)
+        if nifti is not None and ending_of(path) in (".nii", ".nii.gz"):
+            with open_any(temporary) as file:
+                stamped = nifti.stamp(file.read())
+            temporary.write_bytes(gzip.compress(stamped, 6, mtime=0) if is_zipped(temporary) else stamped)
 
 
 def write_result(
@@ -134,7 +143,7 @@ def write_result(
 
         write_image(result.labelmap, out, outputs, header(result.labelmap, result.provenance))
     else:
-        write_image(result.labelmap, out, outputs)
+        write_image(result.labelmap, out, outputs, nifti=result.nifti)
 
 
 def _equal(one: sitk.Image, other: sitk.Image) -> bool:

@@ -6,6 +6,7 @@ which study it belongs to; in a ZIP as well. Whether a case can be segmented is 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from proseg.dicom.meta import head_of, is_dicom, is_mr_image
 from proseg.errors import InputError
+from proseg.images.foreign import has_bytes, is_absent, is_archive
 from proseg.images.names import IMAGE_ENDINGS, RESULT_ENDINGS, companions, image_ending
 from proseg.reading.archives import ENDING, Archive, within_zip
 from proseg.system.folders import walk
@@ -26,6 +28,9 @@ from proseg.system.temporary import private_folder
 MAX_ID_BYTES = 160  # leaves room for an ending and for a temporary file's name in the 255 of a file system
 GIVE_A_FOLDER = "Give a folder or ZIP with NIfTI, NRRD or MetaImage files, or with DICOM studies."
 
+# Endings of what may be a DICOM file or a folder; of an image or an archive what is not here is a case by its name.
+_ABSENT = re.compile(r"(\.(dcm|ima|dicom|zip|\d+))?", re.IGNORECASE)
+RESULTS = "results.csv"  # the table of a batch
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')  # on any system: a batch's results travel
 _STARTS_BADLY = re.compile(r"^[-=+@]")  # an option on a command line, a formula in a spreadsheet
 
@@ -70,10 +75,12 @@ def find_cases(
 
     A case is an image file, by its ending, or a DICOM study: the deepest folder that holds all of its series, or, where
     that holds another study as well, each folder of its files. A ZIP file of one case is that case; of a ZIP of more,
-    each is one. A study in a ZIP that lies unpacked in the folder as well is passed over. What may not be listed, or is
-    damaged, counts as a case, so that its trouble is told. Links to folders are followed, see ``folders.walk``. Hidden
-    files and folders are passed over, and segmentations (``.seg.nrrd``), and by their names label maps and other
-    contrasts beside an image (``images.names.companions``).
+    each is one. A study in a ZIP that lies unpacked in the folder as well is passed over. What may not be listed, is
+    damaged or in another archive than a ZIP, a link that leads nowhere, and a pointer to what was not fetched count as
+    cases, so that their trouble is told; of several DICOM files that are not here their folder is one. Links to folders
+    are followed, see ``folders.walk``. Hidden files and folders are passed over, and segmentations (``.seg.nrrd``), the
+    labelmaps of an earlier batch, and by their names label maps and other contrasts beside an image
+    (``images.names.companions``).
 
     Args:
         folder: where to look; a folder, or a ZIP file.
@@ -92,20 +99,26 @@ def find_cases(
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise InputError(f"{root} {what}.", GIVE_A_FOLDER)
     images: list[Path] = []
+    written: set[Path] = set()
     closed: list[Path] = []
+    absent: list[Path] = []
     archives: list[Path] = [] if root.is_dir() else [root]
     dicom: dict[Path, str] = {}  # study by folder of files
     outputs = Path(leave_out).expanduser() if leave_out is not None else None
     for place, names in walk(root, outputs, closed) if root.is_dir() else ():
         files = [place / name for name in names]
         images += filter(_is_image, files)
+        written |= _written_by_batch(place, files)
         archives += (file for file in files if _has_ending(file.name, (ENDING,)) and file.is_file())
         if (study := _study([file for file in files if not image_ending(file.name)])) is not None:
             dicom[place] = study
+        else:
+            gone = [file for file in files if _ABSENT.fullmatch(file.suffix) and is_absent(file)]
+            absent += [place] if len(gone) > 1 else gone
     if root in closed:
         raise InputError(f"{root} cannot be read.", "Check that you may read it.")
-    beside = companions(images)
-    cases = [*(image for image in images if image not in beside), *closed, *_studies(dicom)]
+    beside = companions(image for image in images if image not in written) | written
+    cases = [*(image for image in images if image not in beside), *closed, *absent, *_studies(dicom)]
     if archives:
         try:
             with private_folder(str(root)) as temporary:
@@ -138,10 +151,34 @@ def _has_ending(name: str, endings: tuple[str, ...]) -> bool:
 
 
 def _is_image(file: Path) -> bool:
-    if not image_ending(file.name) or _has_ending(file.name, RESULT_ENDINGS) or not file.is_file():
+    if is_archive(file.name) and (file.is_file() or file.is_symlink()):
+        return True
+    if not image_ending(file.name) or _has_ending(file.name, RESULT_ENDINGS):
         return False
+    if not file.is_file():
+        return file.is_symlink() and not file.exists()
     # many programs write .hdr files: with its voxels beside it, it is a NIfTI pair
     return file.suffix.lower() != ".hdr" or any(file.with_suffix(s).exists() for s in (".img", ".IMG", ".img.gz"))
+
+
+def _written_by_batch(folder: Path, files: Sequence[Path]) -> set[Path]:
+    """The labelmaps in the output folder of an earlier batch, by its table and by their voxels of eight bits.
+
+    Where a batch wrote beside its images, as with ``.seg.nrrd`` it may, those have names of the table as well.
+    """
+    table = folder / RESULTS
+    if table not in files:
+        return set()
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if not reader.fieldnames or not {"id", "status", "sentence"} <= set(reader.fieldnames):
+                return set()
+            ids = {row["id"] for row in reader}
+    except (OSError, ValueError, csv.Error):
+        return set()
+    images = [file for file in files if image_ending(file.name)]
+    return {file for file in images if file.name.removesuffix(image_ending(file.name)) in ids and has_bytes(file)}
 
 
 def _packed(file: Path, temporary: Path, known: set[str], beside: set[Path]) -> list[Path]:

@@ -8,10 +8,13 @@ from pathlib import Path, PurePosixPath
 from proseg.dicom.meta import is_dicom
 from proseg.dicom.series import read_dicom
 from proseg.errors import InputError
+from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
-from proseg.images.files import image_format, is_whole, read_image_file
+from proseg.images.files import image_format, is_whole, placing, read_image_file
+from proseg.images.foreign import is_absent, refuse, what_is
 from proseg.images.names import RESULT_ENDINGS, companions
 from proseg.reading.archives import Archive, is_zip, unpacked, within_zip
+from proseg.system.folders import walk
 
 __all__ = ["T2WImage", "check_t2w", "read_t2w"]
 
@@ -36,18 +39,52 @@ def read_t2w(path: str | Path) -> T2WImage:
     path = Path(path).expanduser()
     try:
         if path.is_dir():
-            return read_dicom(path)
+            return _read_folder(path)
+        if path.is_symlink() and not path.exists():
+            refuse(path, str(path))
         if path.is_file():
             if is_zip(path):  # and a file that may not be read is not "no image"
                 return _read_zip(path, PurePosixPath(), path)
             if is_dicom(path) or image_format(path) == "DICOM":
                 return read_dicom(path)
-            return replace(check_t2w(read_image_file(path), str(path)), source=path)
+            return _read_file(path, str(path), path)
         if within := within_zip(path):
             return _read_zip(*within, path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.", "Check that you may read it.") from None
     raise InputError(f"{path} does not exist.", "Check the path.")
+
+
+def _read_folder(folder: Path) -> T2WImage:
+    """The DICOM study of a folder; what stands in it for files that are not here is told."""
+    absent = [place / name for place, names in walk(folder) for name in names if is_absent(place / name)]
+    if not absent:
+        return read_dicom(folder)
+    said = what_is(absent[0]) or ("not here", "Copy or fetch it again.")
+    names = ", ".join(path.name for path in absent[:LISTED]) + (" …" if len(absent) > LISTED else "")
+    many = f"{len(absent)} files in {folder} are not here, only links or pointers to them" if len(absent) > 1 else ""
+    sentence = f"{many or f'The file {absent[0].name} in {folder} is {said[0]}'}"
+    try:
+        image = read_dicom(folder)
+    except InputError as error:
+        raise InputError(f"{sentence}{f': {names}' if many else ''}. {error.sentence}", said[1]) from None
+    flag = QualityFlag(
+        "files_not_here",
+        Severity.WARNING,
+        f"{len(absent)} file{'s' if len(absent) > 1 else ''} of the folder, only links or pointers, could not be read: "
+        "slices may be missing at either end.",
+    )
+    return replace(image, flags=(flag, *image.flags))
+
+
+def _read_file(file: Path, shown: str, source: Path) -> T2WImage:
+    """A NIfTI, NRRD or MetaImage file; ``shown`` is what errors call it."""
+    image = check_t2w(read_image_file(file, shown), shown)
+    header, flags = placing(file)
+    told = {flag.code for flag in flags}
+    return replace(
+        image, source=source, nifti=header, flags=(*flags, *(flag for flag in image.flags if flag.code not in told))
+    )
 
 
 def _read_zip(file: Path, inside: PurePosixPath, path: Path) -> T2WImage:
@@ -76,7 +113,7 @@ def _read_zip(file: Path, inside: PurePosixPath, path: Path) -> T2WImage:
         shown = str(file / name)
         if not is_whole(made):
             raise InputError(f"{shown} has its voxels in another file.", "Unpack the ZIP and give the image itself.")
-        image = replace(check_t2w(read_image_file(made, shown), shown), source=path)
+        image = _read_file(made, shown, path)
         folder.remove()
         return image
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from proseg.images.geometry import from_lps, to_lps
 from proseg.labels import BACKGROUND, CLASS_COUNT
 
 if TYPE_CHECKING:
+    from proseg.images.nifti import NiftiHeader
     from proseg.segmentation.measurements import Measurements
 
 
@@ -54,6 +55,7 @@ class Findings:
         flags: what a reviewer should look at in the networks' own contours.
         notes: sentences on how the input was read.
         provenance: which model made this, and how; None where no model did.
+        nifti: the header of a NIfTI input, which NIfTI labelmaps keep the place of; else None.
     """
 
     image: sitk.Image
@@ -63,6 +65,7 @@ class Findings:
     flags: tuple[QualityFlag, ...]
     notes: tuple[str, ...]
     provenance: Provenance | None
+    nifti: NiftiHeader | None = field(default=None, kw_only=True, repr=False)
 
     @property
     def has_gland(self) -> bool:

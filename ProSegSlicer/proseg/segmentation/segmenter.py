@@ -111,6 +111,7 @@ class Segmenter:
             flags=(*t2w.flags, *flags, *(() if prediction.located else (NOT_LOCATED,))),
             notes=t2w.notes,
             provenance=self._provenance(clock.seconds),
+            nifti=t2w.nifti,
         )
 
     def refine(
