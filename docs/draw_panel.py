@@ -62,7 +62,7 @@ def states() -> Iterator[tuple[str, Any]]:
     try:
         yield "nothing-loaded", case.widget.parent
         case.select(load_phantom(**CASE))
-        case.ui.psaSpinBox.value = 6.5
+        case.enter_psa("6.5")
         yield "ready", case.widget.parent
         case.client = case.widget.logic._client = SaidClient()
         case.button.click()

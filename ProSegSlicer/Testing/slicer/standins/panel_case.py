@@ -74,6 +74,11 @@ class PanelCase:
         self.select(volume)
         self.button.click()
 
+    def enter_psa(self, text: str) -> None:
+        """Type a PSA, and wait for the panel to follow."""
+        self.ui.psaEdit.text = text
+        self.settle()
+
     def segment(self, volume: Any, flags: Sequence[QualityFlag] = FLAGS) -> Any:
         """Have a volume segmented; the segmentation."""
         self.start(volume)
