@@ -66,10 +66,12 @@ def states() -> Iterator[tuple[str, Any]]:
         yield "ready", case.widget.parent
         case.client = case.widget.logic._client = SaidClient()
         case.button.click()
+        case.take_time()
         case.client.say_progress("Segmenting", 0.62)
         standins.wait_until(lambda: case.ui.progressBar.value == 62)
         yield "running", case.widget.parent
         case.button.click()
+        case.take_time()
         case.client = case.widget.logic._client = worker
         case.button.click()
         case.wait()

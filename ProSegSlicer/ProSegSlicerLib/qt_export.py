@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class ExportPart:
             box.connect("toggled(bool)", lambda: self._update())
             ui.formatsWidget.layout().addWidget(box)
             self.boxes[ending] = box
+        for before, box in pairwise([ui.reviewedButton, *self.boxes.values()]):  # made last, they would come last
+            qt.QWidget.setTabOrder(before, box)
         ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.folderEdit.connect("currentPathChanged(QString)", lambda: self._update())
         ui.exportButton.connect("clicked(bool)", lambda: self.export())

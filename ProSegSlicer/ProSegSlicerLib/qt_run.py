@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from enum import Enum
@@ -20,6 +21,7 @@ from ProSegSlicerLib.qt_look import Tone, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
 
 POLL_MS = 50
+DOUBLE_CLICK_S = 0.5  # a click so soon after the button came to mean something else was meant for what it was before
 
 
 class Phase(Enum):
@@ -56,6 +58,7 @@ class RunPart:
     def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, finished: Callable[[Job], None]) -> None:
         self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
         self.phase, self.job = Phase.IDLE, None
+        self._changed = 0.0  # when the phase did: of ``time.monotonic``
         self.volume: Any = None
         self.segmentation: Any = None
         self.device = "auto"
@@ -76,6 +79,8 @@ class RunPart:
 
     def click(self) -> None:
         """Segment; or cancel, while it runs."""
+        if time.monotonic() - self._changed < DOUBLE_CLICK_S:
+            return
         if self.phase is Phase.RUNNING:
             self.cancel()
         elif self.phase is Phase.IDLE and self._is_ready():
@@ -130,7 +135,7 @@ class RunPart:
         if not self.questions.install(need.sentence):
             self.tell(_("Nothing was installed. PyTorch is needed: click Segment Prostate to be asked again."))
             return False
-        self.phase = Phase.INSTALLING
+        self._enter(Phase.INSTALLING)
         self.tell(_("Installing PyTorch; this takes a few minutes."))
         self.update()
         slicer.app.processEvents()  # pip holds the main thread: show this before
@@ -140,7 +145,7 @@ class RunPart:
             self.tell(str(error), Tone.ERROR, getattr(error, "log", ""))
             return False
         finally:
-            self.phase = Phase.IDLE
+            self._enter(Phase.IDLE)
         self.tell("")
         return True
 
@@ -154,7 +159,7 @@ class RunPart:
 
     def _start(self, target: Any) -> None:
         self.job = self.logic.start(self.volume, target, self.device)
-        self.phase = Phase.RUNNING
+        self._enter(Phase.RUNNING)
         self._timer.start()
 
     def _look(self) -> None:
@@ -173,7 +178,10 @@ class RunPart:
 
     def _end(self) -> None:
         self._timer.stop()
-        self.phase = Phase.IDLE
+        self._enter(Phase.IDLE)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase, self._changed = phase, time.monotonic()
 
 
 class _Guard:

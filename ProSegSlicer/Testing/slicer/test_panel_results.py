@@ -123,10 +123,12 @@ def test_a_click_on_a_flag_goes_through_its_slices(case: Any, volume: Any, view:
     assert len(set(np.round(seen, 2))) == 3
 
 
-def test_enter_goes_there_too(case: Any, volume: Any, view: Any) -> None:
+@pytest.mark.parametrize("key", ["Return", "Enter"])  # the keypad's is the second
+def test_enter_goes_there_too(case: Any, volume: Any, view: Any, key: str) -> None:
     segmentation = case.segment(volume)
     case.ui.flagsTable.setCurrentCell(2, 0)
-    case.panel.results._enter.activated.emit()
+    (shortcut,) = [one for one in case.panel.results._keys if one.key.toString() == key]
+    shortcut.activated.emit()
     assert height_of(view) == pytest.approx(slice_centre(zones(segmentation), 9)[2], abs=0.01)
 
 

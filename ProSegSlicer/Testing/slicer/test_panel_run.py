@@ -89,6 +89,19 @@ def test_cancel_kills_the_worker_and_leaves_the_scene_alone(case: Any, volume: A
     assert case.button.enabled  # and ready for another try
 
 
+def test_a_double_click_starts_one_run_and_does_not_cancel_it(case: Any, volume: Any) -> None:
+    case.select(volume)
+    for _ in range(2):
+        case.button.click()
+    assert case.is_running
+    assert len(case.client.requests) == 1
+    case.take_time()
+    for _ in range(2):
+        case.button.click()
+    assert not case.is_running  # and a double click on Cancel does not start anew
+    assert len(case.client.requests) == 1
+
+
 def test_the_device_that_is_chosen_is_asked_for(case: Any, volume: Any) -> None:
     labels = [case.ui.deviceComboBox.itemText(index) for index in range(case.ui.deviceComboBox.count)]
     assert labels == ["Automatic", "CPU", "GPU"]

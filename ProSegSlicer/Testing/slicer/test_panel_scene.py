@@ -174,6 +174,7 @@ def test_the_real_worker_segments_stays_warm_and_is_killed_by_cancel(real_case: 
         return not case.is_running
 
     standins.wait_until(is_over, 120)
+    case.take_time()
     assert case.message.startswith("Segmented “Phantom” on the CPU"), case.message
     assert "Segmenting (%p%)" in stages
     pid = case.client.pid
@@ -189,6 +190,7 @@ def test_the_real_worker_segments_stays_warm_and_is_killed_by_cancel(real_case: 
     np.testing.assert_array_equal(sitk.GetArrayFromImage(zones(case.segmentation)), edited)
 
     case.button.click()
+    case.take_time()
     pid = case.client.pid
     case.button.click()
     assert not _is_alive(pid)
