@@ -83,7 +83,7 @@ class Panel(VTKObservationMixin):
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
-        self.run.cancel()
+        self.run.stop()
         self.bind(None)
         self.removeObservers()
 

@@ -21,6 +21,7 @@ from ProSegSlicerLib.qt_look import Tone, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
 
 POLL_MS = 50
+LINE = 100  # characters of pip's that are shown while it works
 DOUBLE_CLICK_S = 0.5  # a click so soon after the button came to mean something else was meant for what it was before
 
 
@@ -58,6 +59,7 @@ class RunPart:
     def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, finished: Callable[[Job], None]) -> None:
         self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
         self.phase, self.job = Phase.IDLE, None
+        self.is_over = False
         self._changed = 0.0  # when the phase did: of ``time.monotonic``
         self.volume: Any = None
         self.segmentation: Any = None
@@ -96,6 +98,11 @@ class RunPart:
             self.job.cancel()
             self._look()
 
+    def stop(self) -> None:
+        """The panel goes, in the middle of an installation too: stop the run, and touch no widget any more."""
+        self.cancel()
+        self.is_over = True
+
     def tell(self, text: str, tone: Tone = Tone.INFO, details: str = "", why: str = "") -> None:
         """Say something below the button, with the end of a log to open and a reason to hover over; "" says nothing."""
         ui = self.ui
@@ -109,6 +116,8 @@ class RunPart:
 
     def update(self) -> None:
         """Bring the button and the progress bar up to date."""
+        if self.is_over:
+            return
         button, bar = self.ui.segmentButton, self.ui.progressBar
         missing = self.logic.missing(self.volume, self.segmentation) if self.phase is Phase.IDLE else []
         if self.phase is Phase.RUNNING:
@@ -132,22 +141,34 @@ class RunPart:
         need = dependencies.needed()
         if need is None:
             return True
+        if need.obstacle:
+            self.tell(need.obstacle, Tone.WARNING)
+            return False
         if not self.questions.install(need.sentence):
             self.tell(_("Nothing was installed. PyTorch is needed: click Segment Prostate to be asked again."))
             return False
         self._enter(Phase.INSTALLING)
-        self.tell(_("Installing PyTorch; this takes a few minutes."))
+        self._tell_progress("")
         self.update()
         slicer.app.processEvents()  # pip holds the main thread: show this before
         try:
-            dependencies.install(need)
+            dependencies.install(need, self._tell_progress)
         except ProSegError as error:
-            self.tell(str(error), Tone.ERROR, getattr(error, "log", ""))
+            if not self.is_over:
+                self.tell(str(error), Tone.ERROR, getattr(error, "log", ""))
             return False
         finally:
             self._enter(Phase.IDLE)
+        if self.is_over:
+            return False
         self.tell("")
         return True
+
+    def _tell_progress(self, line: str) -> None:
+        """Say how the installation goes; drawn at once, since pip holds the main thread."""
+        if not self.is_over:
+            self.tell(f"{_('Installing PyTorch; this takes a few minutes.')}\n{line[:LINE]}".strip())
+            self.ui.messageLabel.repaint()
 
     def _target(self) -> Any:
         """The segmentation to write to, or None for a new one, after asking where somebody's work would be lost."""
