@@ -6,7 +6,6 @@ overwritten: contours that were drawn or changed while the run was under way sta
 
 from __future__ import annotations
 
-import shutil
 import time
 from enum import Enum
 from pathlib import Path
@@ -23,7 +22,7 @@ from ProSegSlicerLib import review
 from ProSegSlicerLib.overlay import set_uncertainty
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import create_segmentation, prepare, zones
-from ProSegSlicerLib.temporary import make_folder
+from ProSegSlicerLib.temporary import make_folder, remove_folder
 from ProSegSlicerLib.volumes import ijk_to_ras, refusal, to_sitk
 
 CPU_INSTEAD = "The GPU failed, so the CPU did the work."
@@ -176,7 +175,7 @@ class Job:
 
     def _clear_up(self) -> None:
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_folder(self._folder)
 
     def _gone(self) -> str | None:
         """Why the result would have nowhere to go, or not belong where it went; None if all is as it was."""
