@@ -14,7 +14,7 @@ import pytest
 
 from proseg.batch.journal import Journal, Lock
 from proseg.errors import OutputError
-from proseg.system.locks import lock
+from proseg.system import locks
 
 MODULES = Path(__file__).resolve().parents[2]
 HOLD = "import sys, time; from pathlib import Path; from proseg.batch.journal import Lock\n" + (
@@ -119,7 +119,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
 
 
 def test_a_lock_file_that_is_removed_meanwhile_is_not_the_lock(tmp_path, monkeypatch):
-    real, calls = lock, []
+    real, calls = locks.lock, []
 
     def late(file):
         real(file)
