@@ -7,6 +7,7 @@ overwritten: contours that were drawn or changed while the run was under way sta
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Job:
         message: what the user should know: why it failed and what to do next, or what was done differently; or empty.
         segmentation: where the result is, once done; a new node if the one given was edited meanwhile.
         seconds: how long the run took, from ``start`` to its end.
+        came: called when the result has come, before it is taken into the scene, which takes a while for a large image.
 
     Args:
         client: the worker, kept warm between runs by the caller.
@@ -80,6 +82,7 @@ class Job:
         self.client, self.volume, self.segmentation, self.device = client, volume, segmentation, device
         self.state, self.stage, self.fraction, self.message = JobState.RUNNING, "Preparing", 0.0, ""
         self.seconds, self._began = 0.0, 0.0
+        self.came: Callable[[], object] = lambda: None
         self._ran_on: str | None = None
         self._request: int | None = None
         self._folder: Path | None = None
@@ -161,6 +164,8 @@ class Job:
         return True
 
     def _on_done(self, event: dict[str, Any]) -> None:
+        self.stage, self.fraction = "Showing the result", 1.0
+        self.came()
         event["report"]["input"]["name"] = self._name
         if self.segmentation is not None and not self._output_is_as_before():
             self.segmentation = None

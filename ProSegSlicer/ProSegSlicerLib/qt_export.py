@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from proseg.errors import ProSegError
 from proseg.outputs.writing import DICOM_ENDING
 from ProSegSlicerLib import exports
-from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks
 
 
@@ -62,8 +62,10 @@ class ExportPart:
         there = [name for name in names if (folder / name).exists()]
         if there and not self.questions.overwrite(there):
             return
+        self._said(_("Exporting …"), Tone.INFO)
         try:
-            written = exports.export_all(self.segmentation, folder, endings)
+            with busy(self.ui.exportedLabel):
+                written = exports.export_all(self.segmentation, folder, endings)
         except ProSegError as error:
             return self._said(str(error), Tone.ERROR)
         except Exception as error:  # a fault of ours: the user still needs a sentence, the log the rest

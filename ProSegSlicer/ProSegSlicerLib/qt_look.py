@@ -5,6 +5,8 @@ Texts keep the theme's own colours, which stay readable when the theme is switch
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -42,6 +44,24 @@ def say(label: Any, icon_label: Any, text: str, tone: Tone) -> None:
     else:
         icon_label.clear()
     icon_label.setVisible(bool(tone.value) and bool(text))
+
+
+@contextmanager
+def busy(*shown: Any) -> Iterator[None]:
+    """Show the wait cursor meanwhile: for what takes long where an image is large, and has to happen in Slicer itself.
+
+    Not Slicer's own ``WaitCursor``, which lets other events happen in between.
+
+    Args:
+        shown: widgets that say what is being done; drawn before it begins.
+    """
+    qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
+    try:
+        for widget in shown:
+            widget.repaint()
+        yield
+    finally:
+        qt.QApplication.restoreOverrideCursor()
 
 
 def swatch(colour: tuple[int, ...]) -> Any:

@@ -13,6 +13,7 @@ from ProSegSlicerLib import overlay, segments
 from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_export import ExportPart
+from ProSegSlicerLib.qt_look import busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_results import ResultsPart
@@ -47,7 +48,7 @@ class Panel(VTKObservationMixin):
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)
-        self._later.connect("timeout()", lambda: self.refresh())
+        self._later.connect("timeout()", lambda: self._on_edited())
         self.psa = PsaPart(ui, lambda: self._later.start())
         self.refresh()
 
@@ -128,6 +129,10 @@ class Panel(VTKObservationMixin):
 
     def _on_edit(self, _caller: Any = None, _event: Any = None) -> None:
         self._later.start()  # again at each event: a stroke sends many
+
+    def _on_edited(self) -> None:
+        with busy():
+            self.refresh()
 
     def _show_in_views(self) -> None:
         """Show the uncertainty and the surfaces, or not, as ticked."""

@@ -6,6 +6,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from proseg.errors import InputError, ProSegError
 from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
-from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
 
 POLL_MS = 50
@@ -179,13 +180,15 @@ class RunPart:
         return {Rerun.REPLACE: self.segmentation, Rerun.KEEP: None, Rerun.CANCEL: Rerun.CANCEL}[answer]
 
     def _start(self, target: Any) -> None:
-        self.job = self.logic.start(self.volume, target, self.device)
+        with busy(self.ui.segmentButton):
+            self.job = self.logic.start(self.volume, target, self.device)
         self._enter(Phase.RUNNING)
         self._timer.start()
 
     def _look(self) -> None:
         """See how the job is doing: at each tick of the timer."""
-        with _Guard(self):
+        with _Guard(self), ExitStack() as until_shown:
+            self.job.came = lambda: self._wait_for_scene(until_shown)
             if self.job.poll():
                 return
             self._end()
@@ -196,6 +199,10 @@ class RunPart:
                 self.tell(self.job.message)
             else:
                 self.tell(self.job.message, Tone.ERROR, self.logic.log_tail())
+
+    def _wait_for_scene(self, until_shown: ExitStack) -> None:
+        self.update()
+        until_shown.enter_context(busy(self.ui.progressBar))
 
     def _end(self) -> None:
         self._timer.stop()

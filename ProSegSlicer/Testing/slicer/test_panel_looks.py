@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,3 +141,40 @@ def test_a_labels_mnemonic_lands_in_the_node_selector(case: Any, area: Any) -> N
         inside = selector.findChild(QtWidgets.QComboBox)
         assert selector.focusProxy() is inside
         assert inside.focusProxy() is None
+
+
+def cursor() -> Any:
+    shape = QtWidgets.QApplication.overrideCursor()
+    return shape.shape() if shape is not None else None
+
+
+def test_what_may_take_long_shows_the_wait_cursor_and_a_sentence(
+    case: Any, volume: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ProSegSlicerLib import exports, job
+    from ProSegSlicerLib.segments import set_zones, zones
+
+    seen = []
+
+    def watch(module: Any, name: str, said: Callable[[], str]) -> None:
+        real = getattr(module, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            seen.append((name, cursor(), said()))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(job, "take_in", lambda: case.ui.progressBar.format)
+    watch(exports, "export_all", lambda: case.ui.exportedLabel.text)
+    segmentation = case.segment(volume)
+    case.ui.folderEdit.currentPath = str(tmp_path)
+    case.ui.exportButton.click()
+    watch(case.panel.results, "show", lambda: "")
+    set_zones(segmentation, zones(segmentation))
+    case.settle()
+    wait = QtCore.Qt.WaitCursor
+    assert ("take_in", wait, "Showing the result (%p%)") in seen
+    assert ("export_all", wait, "Exporting …") in seen
+    assert ("show", wait, "") in seen
+    assert cursor() is None
