@@ -66,12 +66,14 @@ class ProSegSlicer(ScriptedLoadableModule):
 
 
 def prepare_slicer() -> None:
-    """What the module adds to Slicer once everything is loaded: its terminology and its sample data."""
+    """Once Slicer is loaded: add the module's terminology and sample data, remove what a killed Slicer left."""
     from ProSegSlicerLib.sample_data import register
+    from ProSegSlicerLib.temporary import remove_left
     from ProSegSlicerLib.terminology import load_terminology
 
     load_terminology()
     register()
+    remove_left()
 
 
 class Device(enum.Enum):

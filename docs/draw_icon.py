@@ -1,15 +1,18 @@
-"""Draw the extension's icon: the two zones of a prostate on an axial slice.
+"""Draw the extension's icon, the two zones of a prostate on an axial slice, and the thumbnail of its sample data.
 
-Run `python docs/draw_icon.py` from the repository root; it writes ProSegSlicer.png and the copy among the resources.
+Run `python docs/draw_icon.py` from the repository root; it writes ProSegSlicer.png, the copy among the resources, and
+the thumbnail beside that.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+THUMBNAIL = (260, 280)  # pixels, as Slicer's Sample Data module wants them
 SIZE, OVERSAMPLING = 128, 8
 PZ, CG = (180, 140, 190), (120, 190, 160)
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +64,26 @@ def draw() -> Image.Image:
     return Image.fromarray(rgba, "RGBA").resize((SIZE, SIZE), Image.Resampling.BOX)
 
 
+def thumbnail() -> Image.Image:
+    """Return the middle slice of the generated examination, grey, THUMBNAIL pixels."""
+    sys.path.insert(0, str(ROOT / "ProSegSlicer"))
+    import SimpleITK as sitk
+
+    from proseg.phantom import make_phantom
+
+    voxels = sitk.GetArrayFromImage(make_phantom().image).astype(float)
+    middle = voxels[len(voxels) // 2]
+    low, high = np.percentile(middle, (1, 99.5))
+    picture = Image.fromarray((np.clip((middle - low) / (high - low), 0, 1) * 255).astype(np.uint8))
+    width, height = THUMBNAIL
+    share = max(width / picture.width, height / picture.height)
+    picture = picture.resize([round(share * side) for side in picture.size], Image.Resampling.LANCZOS)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height)).quantize(32)
+
+
 if __name__ == "__main__":
     icon = draw()
     for path in (ROOT / "ProSegSlicer.png", ROOT / "ProSegSlicer/Resources/Icons/ProSegSlicer.png"):
         icon.save(path, optimize=True)
+    thumbnail().save(ROOT / "ProSegSlicer/Resources/Icons/GeneratedProstateT2W.png", optimize=True)

@@ -62,14 +62,16 @@ def states() -> Iterator[tuple[str, Any]]:
     try:
         yield "nothing-loaded", case.widget.parent
         case.select(load_phantom(**CASE))
-        case.ui.psaSpinBox.value = 6.5
+        case.enter_psa("6.5")
         yield "ready", case.widget.parent
         case.client = case.widget.logic._client = SaidClient()
         case.button.click()
+        case.take_time()
         case.client.say_progress("Segmenting", 0.62)
         standins.wait_until(lambda: case.ui.progressBar.value == 62)
         yield "running", case.widget.parent
         case.button.click()
+        case.take_time()
         case.client = case.widget.logic._client = worker
         case.button.click()
         case.wait()

@@ -12,12 +12,14 @@ from typing import Any
 
 import slicer
 
+from proseg.dicom.slices import NEEDED
 from proseg.errors import InputError
 from proseg.outputs.dicom_seg import write_dicom_seg
 from proseg.outputs.page import write_page
 from proseg.outputs.report import report, report_row, to_csv, to_json
 from proseg.outputs.writing import DICOM_ENDING, check_target, write_image
 from proseg.system.atomic import OutputSet, atomic, ending_of, write_text
+from proseg.system.packages import is_there
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import source_files
 from ProSegSlicerLib.scene import mrml_scene
@@ -71,6 +73,12 @@ def export_all(segmentation: Any, folder: str | os.PathLike[str], endings: Seque
 def obstacle(segmentation: Any, ending: str) -> str:
     """Why a segmentation cannot leave in a format whatever its contours, with what to do; empty if it can."""
     if ending == DICOM_ENDING:
+        missing = [f"{package} {least}" for package, least in NEEDED if not is_there(package, least)]
+        if missing:
+            return (
+                f"DICOM Segmentation needs Slicer 5.12 or newer, which brings {' and '.join(missing)}: "
+                "export another format."
+            )
         try:
             source_files(input_volume(segmentation))
         except InputError as error:

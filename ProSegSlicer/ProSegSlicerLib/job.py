@@ -6,8 +6,8 @@ overwritten: contours that were drawn or changed while the run was under way sta
 
 from __future__ import annotations
 
-import shutil
 import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ProSegSlicerLib import review
 from ProSegSlicerLib.overlay import set_uncertainty
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import create_segmentation, prepare, zones
-from ProSegSlicerLib.temporary import make_folder
+from ProSegSlicerLib.temporary import make_folder, remove_folder
 from ProSegSlicerLib.volumes import ijk_to_ras, refusal, to_sitk
 
 CPU_INSTEAD = "The GPU failed, so the CPU did the work."
@@ -69,6 +69,7 @@ class Job:
         message: what the user should know: why it failed and what to do next, or what was done differently; or empty.
         segmentation: where the result is, once done; a new node if the one given was edited meanwhile.
         seconds: how long the run took, from ``start`` to its end.
+        came: called when the result has come, before it is taken into the scene, which takes a while for a large image.
 
     Args:
         client: the worker, kept warm between runs by the caller.
@@ -81,6 +82,7 @@ class Job:
         self.client, self.volume, self.segmentation, self.device = client, volume, segmentation, device
         self.state, self.stage, self.fraction, self.message = JobState.RUNNING, "Preparing", 0.0, ""
         self.seconds, self._began = 0.0, 0.0
+        self.came: Callable[[], object] = lambda: None
         self._ran_on: str | None = None
         self._request: int | None = None
         self._folder: Path | None = None
@@ -162,6 +164,8 @@ class Job:
         return True
 
     def _on_done(self, event: dict[str, Any]) -> None:
+        self.stage, self.fraction = "Showing the result", 1.0
+        self.came()
         event["report"]["input"]["name"] = self._name
         if self.segmentation is not None and not self._output_is_as_before():
             self.segmentation = None
@@ -176,7 +180,7 @@ class Job:
 
     def _clear_up(self) -> None:
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            remove_folder(self._folder)
 
     def _gone(self) -> str | None:
         """Why the result would have nowhere to go, or not belong where it went; None if all is as it was."""

@@ -31,6 +31,8 @@ class Binding:
         self._widgets = {name: widget for name, widget in named.items() if name}
         for name, widget in self._widgets.items():
             widget.connect(_signal(widget), self._receiver(name))
+            if isinstance(widget, slicer.qMRMLNodeComboBox):
+                _let_focus(widget)
 
     def bind(self, parameters: Any) -> None:
         """Show this parameter node from now on; None for none."""
@@ -55,6 +57,17 @@ class Binding:
                 setattr(self.parameters, name, _read(self._widgets[name], type(before)))
 
         return changed
+
+
+def _let_focus(selector: Any) -> None:
+    """Let Tab, a label's mnemonic and the arrow keys reach a node selector.
+
+    It takes no focus, and as the proxy of the combo box inside it keeps that from taking any.
+    """
+    inside = selector.findChild(qt.QComboBox)
+    inside.setFocusProxy(None)
+    selector.setFocusPolicy(qt.Qt.StrongFocus)
+    selector.setFocusProxy(inside)
 
 
 def _signal(widget: Any) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import ctk
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from proseg.errors import ProSegError
 from proseg.outputs.writing import DICOM_ENDING
-from ProSegSlicerLib import dependencies, exports
-from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib import exports
+from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks
 
 
@@ -30,13 +30,14 @@ class ExportPart:
         self.ui, self.questions = ui, questions
         self.segmentation: Any = None
         self.boxes: dict[str, Any] = {}
-        self._is_installing = False
         for ending, label in exports.FORMATS.items():
             box = qt.QCheckBox(f"{label} – {ending}")
-            box.checked = ending != DICOM_ENDING  # it may have to be installed first
+            box.checked = ending != DICOM_ENDING  # for volumes from DICOM alone
             box.connect("toggled(bool)", lambda: self._update())
             ui.formatsWidget.layout().addWidget(box)
             self.boxes[ending] = box
+        for before, box in pairwise([ui.reviewedButton, *self.boxes.values()]):  # made last, they would come last
+            qt.QWidget.setTabOrder(before, box)
         ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.folderEdit.connect("currentPathChanged(QString)", lambda: self._update())
         ui.exportButton.connect("clicked(bool)", lambda: self.export())
@@ -57,16 +58,14 @@ class ExportPart:
     def export(self) -> None:
         """Write the files that are ticked; all of them, or none."""
         folder, endings = Path(self.ui.folderEdit.currentPath), self._endings()
-        if DICOM_ENDING in endings and not self._has_highdicom():
-            return
-        if self.segmentation is None:  # Slicer goes on while packages are installed: the scene may have been closed
-            return
         names = [exports.file_name(self.segmentation.GetName()) + ending for ending in endings]
         there = [name for name in names if (folder / name).exists()]
         if there and not self.questions.overwrite(there):
             return
+        self._said(_("Exporting …"), Tone.INFO)
         try:
-            written = exports.export_all(self.segmentation, folder, endings)
+            with busy(self.ui.exportedLabel):
+                written = exports.export_all(self.segmentation, folder, endings)
         except ProSegError as error:
             return self._said(str(error), Tone.ERROR)
         except Exception as error:  # a fault of ours: the user still needs a sentence, the log the rest
@@ -75,32 +74,6 @@ class ExportPart:
         self.ui.folderEdit.addCurrentPathToHistory()
         files = ", ".join(path.name for path in written)
         self._said(_("Wrote {files} to {folder}.").format(files=files, folder=folder), Tone.GOOD)
-
-    def _has_highdicom(self) -> bool:
-        """Whether highdicom is there, now or after asking and installing."""
-        need = dependencies.needed(dependencies.HIGHDICOM)
-        if need is None:
-            return True
-        if not self.questions.install(need.sentence):
-            self._said(
-                _("Nothing was exported. DICOM needs highdicom: export again to be asked again, or untick DICOM."),
-                Tone.INFO,
-            )
-            return False
-        self._is_installing = True
-        self._said(_("Installing highdicom …"), Tone.INFO)
-        self._update()
-        slicer.app.processEvents()  # pip holds the main thread: show this before
-        try:
-            dependencies.install(need)
-        except ProSegError as error:
-            logging.error("ProSegSlicer could not install highdicom:\n%s", getattr(error, "log", ""))
-            self._said(str(error), Tone.ERROR)
-            return False
-        finally:
-            self._is_installing = False
-            self._update()
-        return True
 
     def _endings(self) -> list[str]:
         return [ending for ending, box in self.boxes.items() if box.checked]
@@ -115,7 +88,7 @@ class ExportPart:
             )
             if not is_there
         ]
-        self.ui.exportButton.enabled = not missing and not self._is_installing
+        self.ui.exportButton.enabled = not missing
         self.ui.exportButton.toolTip = "\n".join(missing) or _("Write the ticked files; all of them, or none.")
 
     def _said(self, text: str, tone: Tone) -> None:

@@ -1,7 +1,12 @@
-"""How the panel says that something is fine, worth a look or wrong: an icon and a colour that suit light and dark."""
+"""How the panel says that something is fine, worth a look or wrong: by an icon before the text.
+
+Texts keep the theme's own colours, which stay readable when the theme is switched, and in every style.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -13,13 +18,13 @@ ICON = 16  # pixels
 
 
 class Tone(Enum):
-    """How a text is meant: its icon among Qt's own, and its colour on a light and on a dark background."""
+    """How a text is meant: its icon among Qt's own."""
 
-    PLAIN = (None, "", "")
-    GOOD = ("SP_DialogApplyButton", "#1b6e2e", "#7bd88f")
-    INFO = ("SP_MessageBoxInformation", "", "")
-    WARNING = ("SP_MessageBoxWarning", "#8a5300", "#ffba54")
-    ERROR = ("SP_MessageBoxCritical", "#a81c1c", "#ff8a80")
+    PLAIN = None
+    GOOD = "SP_DialogApplyButton"
+    INFO = "SP_MessageBoxInformation"
+    WARNING = "SP_MessageBoxWarning"
+    ERROR = "SP_MessageBoxCritical"
 
 
 TONES = {Severity.INFO: Tone.INFO, Severity.WARNING: Tone.WARNING, Severity.CRITICAL: Tone.ERROR}
@@ -27,21 +32,36 @@ TONES = {Severity.INFO: Tone.INFO, Severity.WARNING: Tone.WARNING, Severity.CRIT
 
 def icon(tone: Tone) -> Any:
     """The icon of a tone, from the application's style."""
-    return qt.QApplication.style().standardIcon(getattr(qt.QStyle, tone.value[0]))
+    return qt.QApplication.style().standardIcon(getattr(qt.QStyle, tone.value))
 
 
 def say(label: Any, icon_label: Any, text: str, tone: Tone) -> None:
-    """Put a text into a label in its tone, and the icon before it."""
+    """Put a text into a label, and the icon of its tone before it."""
     label.text = text
     label.setVisible(bool(text))
-    is_dark = label.palette.color(qt.QPalette.Window).lightness() < 128
-    colour = tone.value[2 if is_dark else 1]
-    label.styleSheet = f"color: {colour};" if colour else ""
-    if tone.value[0]:
+    if tone.value:
         icon_label.setPixmap(icon(tone).pixmap(ICON, ICON))
     else:
         icon_label.clear()
-    icon_label.setVisible(bool(tone.value[0]) and bool(text))
+    icon_label.setVisible(bool(tone.value) and bool(text))
+
+
+@contextmanager
+def busy(*shown: Any) -> Iterator[None]:
+    """Show the wait cursor meanwhile: for what takes long where an image is large, and has to happen in Slicer itself.
+
+    Not Slicer's own ``WaitCursor``, which lets other events happen in between.
+
+    Args:
+        shown: widgets that say what is being done; drawn before it begins.
+    """
+    qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
+    try:
+        for widget in shown:
+            widget.repaint()
+        yield
+    finally:
+        qt.QApplication.restoreOverrideCursor()
 
 
 def swatch(colour: tuple[int, ...]) -> Any:

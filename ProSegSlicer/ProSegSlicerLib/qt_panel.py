@@ -9,10 +9,12 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from ProSegSlicerLib import overlay, review, segments
+from ProSegSlicerLib import overlay, segments
 from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_export import ExportPart
+from ProSegSlicerLib.qt_look import busy
+from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_results import ResultsPart
 from ProSegSlicerLib.qt_review import ReviewPart
@@ -46,8 +48,8 @@ class Panel(VTKObservationMixin):
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)
-        self._later.connect("timeout()", lambda: self.refresh())
-        ui.psaSpinBox.connect("valueChanged(double)", lambda value: self._on_psa(value))
+        self._later.connect("timeout()", lambda: self._on_edited())
+        self.psa = PsaPart(ui, lambda: self._later.start())
         self.refresh()
 
     def bind(self, parameters: Any) -> None:
@@ -75,20 +77,14 @@ class Panel(VTKObservationMixin):
         self._later.stop()
         p = self.parameters
         volume, segmentation = (p.inputVolume, p.segmentation) if p else (None, None)
-        psa = review.psa(volume) if volume is not None else None
-        spin_box = self.ui.psaSpinBox
-        spin_box.enabled = volume is not None
-        if spin_box.value != (psa or 0.0):
-            spin_box.blockSignals(True)
-            spin_box.value = psa or 0.0
-            spin_box.blockSignals(False)
+        self.psa.show(volume)
         self.run.aim(volume, segmentation, p.device.value if p else "auto")
         for part in (self.results, self.review, self.export):
             part.show(segmentation)
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
-        self.run.cancel()
+        self.run.stop()
         self.bind(None)
         self.removeObservers()
 
@@ -134,6 +130,10 @@ class Panel(VTKObservationMixin):
     def _on_edit(self, _caller: Any = None, _event: Any = None) -> None:
         self._later.start()  # again at each event: a stroke sends many
 
+    def _on_edited(self) -> None:
+        with busy():
+            self.refresh()
+
     def _show_in_views(self) -> None:
         """Show the uncertainty and the surfaces, or not, as ticked."""
         p = self.parameters
@@ -152,12 +152,6 @@ class Panel(VTKObservationMixin):
             for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):  # contours on another image mislead
                 view.SetBackgroundVolumeID(job.volume.GetID())
         self.refresh()
-
-    def _on_psa(self, value: float) -> None:
-        volume = self.parameters.inputVolume if self.parameters else None
-        if volume is not None:
-            review.set_psa(volume, value or None)
-            self.refresh()
 
     def _on_reviewer(self, name: str) -> None:
         if self.parameters is not None:

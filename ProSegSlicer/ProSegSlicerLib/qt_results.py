@@ -32,9 +32,11 @@ class ResultsPart:
         self._next: list[int] = []  # of each flag: which of its slices a click goes to
         self._set_up_tables()
         ui.flagsTable.connect("cellClicked(int,int)", lambda row, _column: self.jump(row))
-        self._enter = qt.QShortcut(qt.QKeySequence("Return"), ui.flagsTable)
-        self._enter.setContext(qt.Qt.WidgetShortcut)
-        self._enter.connect("activated()", lambda: self.jump(ui.flagsTable.currentRow()))
+        # Return is the main key, Enter the keypad's.
+        self._keys = [qt.QShortcut(qt.QKeySequence(key), ui.flagsTable) for key in ("Return", "Enter")]
+        for key in self._keys:
+            key.setContext(qt.Qt.WidgetShortcut)
+            key.connect("activated()", lambda: self.jump(ui.flagsTable.currentRow()))
         ui.copyButton.connect("clicked(bool)", lambda: self.copy())
         self.show(None)
 
@@ -72,6 +74,10 @@ class ResultsPart:
             table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
             table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
             table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+            # A table is as high as its rows (its size policy), and they change where texts wrap anew.
+            table.horizontalHeader().connect(
+                "sectionResized(int,int,int)", lambda *_, table=table: table.resizeRowsToContents()
+            )
 
     def _measured(self) -> tuple[Measurements | None, str]:
         """The figures, and what to say instead or besides."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from enum import Enum
 from typing import Any, Protocol
 
@@ -16,10 +18,12 @@ from proseg.errors import InputError, ProSegError
 from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
-from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
 
 POLL_MS = 50
+LINE = 100  # characters of pip's that are shown while it works
+DOUBLE_CLICK_S = 0.5  # a click so soon after the button came to mean something else was meant for what it was before
 
 
 class Phase(Enum):
@@ -56,6 +60,8 @@ class RunPart:
     def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, finished: Callable[[Job], None]) -> None:
         self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
         self.phase, self.job = Phase.IDLE, None
+        self.is_over = False
+        self._changed = 0.0  # when the phase did: of ``time.monotonic``
         self.volume: Any = None
         self.segmentation: Any = None
         self.device = "auto"
@@ -76,6 +82,8 @@ class RunPart:
 
     def click(self) -> None:
         """Segment; or cancel, while it runs."""
+        if time.monotonic() - self._changed < DOUBLE_CLICK_S:
+            return
         if self.phase is Phase.RUNNING:
             self.cancel()
         elif self.phase is Phase.IDLE and self._is_ready():
@@ -91,6 +99,11 @@ class RunPart:
             self.job.cancel()
             self._look()
 
+    def stop(self) -> None:
+        """The panel goes, in the middle of an installation too: stop the run, and touch no widget any more."""
+        self.cancel()
+        self.is_over = True
+
     def tell(self, text: str, tone: Tone = Tone.INFO, details: str = "", why: str = "") -> None:
         """Say something below the button, with the end of a log to open and a reason to hover over; "" says nothing."""
         ui = self.ui
@@ -104,6 +117,8 @@ class RunPart:
 
     def update(self) -> None:
         """Bring the button and the progress bar up to date."""
+        if self.is_over:
+            return
         button, bar = self.ui.segmentButton, self.ui.progressBar
         missing = self.logic.missing(self.volume, self.segmentation) if self.phase is Phase.IDLE else []
         if self.phase is Phase.RUNNING:
@@ -127,22 +142,34 @@ class RunPart:
         need = dependencies.needed()
         if need is None:
             return True
+        if need.obstacle:
+            self.tell(need.obstacle, Tone.WARNING)
+            return False
         if not self.questions.install(need.sentence):
             self.tell(_("Nothing was installed. PyTorch is needed: click Segment Prostate to be asked again."))
             return False
-        self.phase = Phase.INSTALLING
-        self.tell(_("Installing PyTorch; this takes a few minutes."))
+        self._enter(Phase.INSTALLING)
+        self._tell_progress("")
         self.update()
         slicer.app.processEvents()  # pip holds the main thread: show this before
         try:
-            dependencies.install(need)
+            dependencies.install(need, self._tell_progress)
         except ProSegError as error:
-            self.tell(str(error), Tone.ERROR, getattr(error, "log", ""))
+            if not self.is_over:
+                self.tell(str(error), Tone.ERROR, getattr(error, "log", ""))
             return False
         finally:
-            self.phase = Phase.IDLE
+            self._enter(Phase.IDLE)
+        if self.is_over:
+            return False
         self.tell("")
         return True
+
+    def _tell_progress(self, line: str) -> None:
+        """Say how the installation goes; drawn at once, since pip holds the main thread."""
+        if not self.is_over:
+            self.tell(f"{_('Installing PyTorch; this takes a few minutes.')}\n{line[:LINE]}".strip())
+            self.ui.messageLabel.repaint()
 
     def _target(self) -> Any:
         """The segmentation to write to, or None for a new one, after asking where somebody's work would be lost."""
@@ -153,13 +180,15 @@ class RunPart:
         return {Rerun.REPLACE: self.segmentation, Rerun.KEEP: None, Rerun.CANCEL: Rerun.CANCEL}[answer]
 
     def _start(self, target: Any) -> None:
-        self.job = self.logic.start(self.volume, target, self.device)
-        self.phase = Phase.RUNNING
+        with busy(self.ui.segmentButton):
+            self.job = self.logic.start(self.volume, target, self.device)
+        self._enter(Phase.RUNNING)
         self._timer.start()
 
     def _look(self) -> None:
         """See how the job is doing: at each tick of the timer."""
-        with _Guard(self):
+        with _Guard(self), ExitStack() as until_shown:
+            self.job.came = lambda: self._wait_for_scene(until_shown)
             if self.job.poll():
                 return
             self._end()
@@ -171,9 +200,16 @@ class RunPart:
             else:
                 self.tell(self.job.message, Tone.ERROR, self.logic.log_tail())
 
+    def _wait_for_scene(self, until_shown: ExitStack) -> None:
+        self.update()
+        until_shown.enter_context(busy(self.ui.progressBar))
+
     def _end(self) -> None:
         self._timer.stop()
-        self.phase = Phase.IDLE
+        self._enter(Phase.IDLE)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase, self._changed = phase, time.monotonic()
 
 
 class _Guard:

@@ -5,13 +5,16 @@ The image is generated, not downloaded: no patient is shown, it works offline, a
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import slicer.util
 
 from ProSegSlicerLib.volumes import add_volume
 
 CATEGORY = "ProSegSlicer"
-NAME = "ProSegPhantom"
-TITLE = "Generated prostate T2W"
+NAME = "Generated prostate T2W"  # of the button, and of the volume
+THUMBNAIL = Path(__file__).resolve().parents[1] / "Resources" / "Icons" / "GeneratedProstateT2W.png"
 
 
 def register() -> None:
@@ -26,8 +29,9 @@ def register() -> None:
         sampleName=NAME,
         uris="",
         fileNames="",
-        nodeNames=TITLE,
-        customDownloader=lambda _source: [load_phantom()],
+        nodeNames=NAME,
+        thumbnailFileName=str(THUMBNAIL),
+        customDownloader=lambda _source: [_load_and_show()],
     )
 
 
@@ -35,4 +39,11 @@ def load_phantom(seed: int = 0) -> Any:
     """Generate a T2W-like prostate examination and add it to the scene."""
     from proseg.phantom import make_phantom
 
-    return add_volume(make_phantom(seed).image, TITLE)
+    return add_volume(make_phantom(seed).image, NAME)
+
+
+def _load_and_show() -> Any:
+    """What a click on the button does: Slicer shows what it reads from files, but nothing that code adds."""
+    volume = load_phantom()
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return volume

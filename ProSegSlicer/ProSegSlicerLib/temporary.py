@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from proseg.system import temporary
+from proseg.system.temporary import remove_folder
 
 PREFIX = "prosegslicer-"
 
@@ -19,9 +20,22 @@ def private_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
 
 
 def make_folder() -> Path:
-    """A folder that only this user can read; whoever asks for it removes it. Removes what is stale."""
-    return temporary.make_folder(PREFIX)
+    """A folder that only this user can read; whoever asks for it has ``remove_folder`` remove it."""
+    return temporary.make_folder(PREFIX, _parent())
+
+
+def remove_left() -> None:
+    """Remove what a Slicer that was killed left behind, its worker's folders too."""
+    for parent in {_parent(), None}:  # the setting may have been another one
+        for prefix in (PREFIX, temporary.PREFIX):
+            temporary.remove_orphans(prefix, parent)
+
+
+def _parent() -> Path | None:
+    """Where Slicer's settings want temporary files; None outside Slicer, for the system's own place."""
+    path = getattr(getattr(sys.modules.get("slicer"), "app", None), "temporaryPath", "")
+    return Path(path) if path and Path(path).is_dir() else None

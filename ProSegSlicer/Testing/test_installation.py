@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cmake
 import numpy as np
@@ -79,6 +81,23 @@ def test_slicer_gets_to_know_the_tests(tree):
     assert set(tests) == {"py_ProSegSlicer", "py_ProSegCore", "py_nomainwindow_ProSegSlicerGenericTest"}
     assert f"['{ROOT / 'ProSegSlicer'}'], 'ProSegSlicer'" in tests["py_ProSegSlicer"][-1]
     assert f"'{ROOT / 'pyproject.toml'}'" in tests["py_ProSegCore"][-1]
+
+
+@pytest.mark.parametrize("missing", [["pytest"], ["torch"], []])
+def test_the_suite_is_skipped_where_slicer_lacks_a_package_and_run_where_it_has_all(tree, missing, monkeypatch):
+    build = next(parent for parent in tree.parents if (parent / "build").is_dir()) / "build"
+    told = run(Path(cmake.CMAKE_BIN_DIR) / "ctest", "--show-only=json-v1", cwd=build, check=True)
+    (core,) = [test for test in json.loads(told.stdout)["tests"] if test["name"] == "py_ProSegCore"]
+    properties = {entry["name"]: entry["value"] for entry in core["properties"]}
+    codes: list[int] = []
+    ran: list[list[str]] = []
+    monkeypatch.setitem(sys.modules, "slicer", SimpleNamespace(util=SimpleNamespace(exit=codes.append)))
+    monkeypatch.setitem(sys.modules, "pytest", SimpleNamespace(main=lambda arguments: ran.append(arguments) or 0))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in missing else object())
+    exec(core["command"][-1], {})
+    assert codes == [properties["SKIP_RETURN_CODE"] if missing else 0]
+    assert bool(ran) is not bool(missing)
+    assert properties["RUN_SERIAL"] is True
 
 
 def test_the_installed_tree_lacks_nothing_and_needs_nothing_from_the_repository(tree, python, tmp_path):

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from proseg.batch.journal import Journal, Lock, _lock
+from proseg.batch.journal import Journal, Lock
 from proseg.errors import OutputError
+from proseg.system import locks
 
 MODULES = Path(__file__).resolve().parents[2]
 HOLD = "import sys, time; from pathlib import Path; from proseg.batch.journal import Lock\n" + (
@@ -111,14 +112,14 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
     def without(_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("proseg.batch.journal._lock", without)
+    monkeypatch.setattr("proseg.batch.journal.lock", without)
     with pytest.raises(OutputError, match=r"cannot lock files.*--no-lock"):
         Lock(tmp_path / "lock").acquire()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_file_that_is_removed_meanwhile_is_not_the_lock(tmp_path, monkeypatch):
-    real, calls = _lock, []
+    real, calls = locks.lock, []
 
     def late(file):
         real(file)
@@ -126,7 +127,7 @@ def test_a_lock_file_that_is_removed_meanwhile_is_not_the_lock(tmp_path, monkeyp
         if len(calls) == 1:
             (tmp_path / "lock").unlink()
 
-    monkeypatch.setattr("proseg.batch.journal._lock", late)
+    monkeypatch.setattr("proseg.batch.journal.lock", late)
     lock = Lock(tmp_path / "lock")
     lock.acquire()
     assert len(calls) == 2

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, JPEGLSLossless, RLELossless
+from Testing.made_packages import has
 from Testing.made_studies import AXIAL, MR, SAGITTAL, Made, first_pixels
 
 from proseg.errors import InputError
@@ -249,11 +250,11 @@ def test_a_whole_file_that_gdcm_cannot_open_is_told_for_its_header(tmp_path):
         read_t2w(tmp_path)
 
 
-def test_without_pydicom_the_sentence_says_what_to_install(tmp_path, monkeypatch):
+@pytest.mark.parametrize("version", [None, "2.4.4"])  # the latter is what Slicer 5.10 ships
+def test_without_a_pydicom_that_can_take_frames_apart_the_sentence_says_what_is_needed(tmp_path, monkeypatch, version):
     write(tmp_path / "t2.dcm", volume())
-    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    monkeypatch.setattr("proseg.dicom.multiframe.find_spec", lambda name: None)
-    with pytest.raises(InputError, match="takes the package pydicom to read"):
+    has(monkeypatch, "pydicom", version)
+    with pytest.raises(InputError, match=r"takes the package pydicom 3\.0\.1 or newer to read \(Slicer 5\.12 has it\)"):
         read_t2w(tmp_path)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from Testing.made_dicom import write_enhanced, write_series
+from Testing.made_packages import has
 from Testing.made_results import make_result
 from Testing.read_dicom import assert_same_places, errors_of, gland_in, read_by_highdicom
 
@@ -134,10 +135,14 @@ def test_an_image_that_is_not_from_dicom_is_refused(result: SegmentationResult, 
     assert "only be written for a DICOM series" in refusal(result, [], tmp_path / "zones.dcm")
 
 
-def test_a_missing_package_is_named_with_the_way_to_install_it(files, monkeypatch) -> None:
-    monkeypatch.setattr("proseg.dicom.slices.PACKAGES", ("pydicom", "highdicom_is_not_here"))
-    with pytest.raises(OutputError, match=r"needs highdicom_is_not_here.* pip install highdicom_is_not_here"):
+@pytest.mark.parametrize(("version", "found"), [(None, "is not"), ("0.22.0", "0.22.0")])
+def test_a_package_that_is_missing_or_too_old_is_named_with_the_way_to_install_it(
+    files, monkeypatch, version: str | None, found: str
+) -> None:
+    has(monkeypatch, "highdicom", version)
+    with pytest.raises(OutputError, match=rf"needs highdicom 0\.27 or newer; highdicom {found} installed") as refused:
         check_source(files)
+    assert refused.value.remedy == 'Install it: pip install "highdicom>=0.27"'
 
 
 def test_a_series_of_another_place_is_refused(result: SegmentationResult, tmp_path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from proseg.system.packages import HIGHDICOM, PYDICOM
 from ProSegSlicerLib import dependencies
 from ProSegSlicerLib.dependencies import InstallationError, Need
 
-MISSING = Need("torch", "2.4", None)
+MISSING = Need("2.4")
 
 
 class Machine:
@@ -68,27 +69,6 @@ def pytorch_extension(monkeypatch: pytest.MonkeyPatch, machine: Machine, works: 
     add_module(monkeypatch, "PyTorchUtils", PyTorchUtilsLogic=Logic)
 
 
-def packaging(monkeypatch: pytest.MonkeyPatch, machine: Machine, code: int = 0) -> None:
-    import slicer
-
-    waiting: list[Callable[[], None]] = []
-
-    def pip_install(what: list[str], **options: Any) -> None:
-        assert options["constraints"].is_file()
-        assert options["blocking"] is False
-
-        def work() -> None:
-            machine.install(what, options["logCallback"], works=code == 0)
-            options["completedCallback"](code)
-
-        waiting.append(work)
-
-    events = types.SimpleNamespace(processEvents=lambda: waiting.pop()() if waiting else None)
-    add_module(monkeypatch, "slicer.packaging", pip_install=pip_install)
-    monkeypatch.setattr(slicer, "packaging", sys.modules["slicer.packaging"], raising=False)
-    monkeypatch.setattr(slicer, "app", events, raising=False)
-
-
 def test_nothing_is_needed_where_pytorch_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, "2.13.0+cu126")
     assert dependencies.needed() is None
@@ -102,7 +82,7 @@ def test_every_newer_version_will_do(monkeypatch: pytest.MonkeyPatch, version: s
 
 def test_an_old_pytorch_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     Machine(monkeypatch, "1.13.1")
-    assert dependencies.needed() == Need("torch", "2.4", "1.13.1")
+    assert dependencies.needed() == Need("2.4", "1.13.1")
 
 
 def test_the_question_says_what_and_how_big(without_torch: Machine) -> None:
@@ -128,7 +108,6 @@ def test_looking_imports_nothing_heavy() -> None:
 def test_the_pytorch_extension_installs_where_it_is_there(
     monkeypatch: pytest.MonkeyPatch, without_torch: Machine
 ) -> None:
-    packaging(monkeypatch, without_torch, code=1)
     pytorch_extension(monkeypatch, without_torch)
     dependencies.install(MISSING)
     assert without_torch.asked == [">=2.4"]
@@ -141,21 +120,51 @@ def test_an_old_pytorch_is_taken_away_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert machine.asked == ["uninstall", ">=2.4"]
 
 
-def test_slicers_packaging_installs_where_the_extension_is_not(
+def test_without_the_extension_the_sentence_says_how_to_get_it_and_pip_is_left_alone(without_torch: Machine) -> None:
+    obstacle = dependencies.needed().obstacle
+    assert "ProSegSlicer needs PyTorch 2.4 or newer" in obstacle
+    assert "Install the extension PyTorch in Slicer's Extensions Manager" in obstacle
+    with pytest.raises(InstallationError):
+        dependencies.install(MISSING)
+    assert without_torch.asked == []
+
+
+def test_with_the_extension_nothing_is_in_the_way(monkeypatch: pytest.MonkeyPatch, without_torch: Machine) -> None:
+    pytorch_extension(monkeypatch, without_torch)
+    assert dependencies.needed().obstacle == ""
+
+
+def test_a_pytorch_that_another_module_uses_is_not_replaced_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, "1.13")
+    pytorch_extension(monkeypatch, machine)
+    add_module(monkeypatch, "torch")
+    assert "another module is using it. Restart Slicer" in dependencies.needed().obstacle
+    monkeypatch.delitem(sys.modules, "torch")
+    assert dependencies.needed().obstacle == ""
+
+
+def test_what_pip_says_is_passed_on_and_still_reaches_the_console(
+    monkeypatch: pytest.MonkeyPatch, without_torch: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytorch_extension(monkeypatch, without_torch)
+    said: list[str] = []
+    dependencies.install(MISSING, said.append)
+    assert said == ["Collecting torch"]
+    assert "Collecting torch" in capsys.readouterr().out
+
+
+def test_a_pytorch_that_is_there_is_enough_even_if_the_extension_could_not_import_it(
     monkeypatch: pytest.MonkeyPatch, without_torch: Machine
 ) -> None:
-    packaging(monkeypatch, without_torch)
+    pytorch_extension(monkeypatch, without_torch)
+    install = without_torch.install
+
+    def fail_late(*arguments: Any) -> None:
+        install(*arguments)
+        raise ImportError("DLL load failed")
+
+    monkeypatch.setattr(without_torch, "install", fail_late)
     dependencies.install(MISSING)
-    assert without_torch.asked == [["torch>=2.4"]]
-
-
-def test_slicer_5_10_installs_through_its_own_util(monkeypatch: pytest.MonkeyPatch, without_torch: Machine) -> None:
-    import slicer.util
-
-    monkeypatch.setitem(sys.modules, "slicer.packaging", None)  # importing it fails
-    monkeypatch.setattr(slicer.util, "pip_install", lambda what: without_torch.install(what, print))
-    dependencies.install(MISSING)
-    assert without_torch.asked == [["torch>=2.4"]]
 
 
 def test_no_package_that_is_there_can_be_replaced(monkeypatch: pytest.MonkeyPatch, without_torch: Machine) -> None:
@@ -180,23 +189,8 @@ def test_pips_environment_is_as_it_was_afterwards(
     assert os.environ.get("PIP_CONSTRAINT") == before
 
 
-@pytest.mark.parametrize("installer", ["extension", "packaging", "util"])
-def test_a_failure_shows_the_logs_real_tail(
-    monkeypatch: pytest.MonkeyPatch, without_torch: Machine, installer: str
-) -> None:
-    import slicer.util
-
-    def fail(what: list[str]) -> None:
-        without_torch.install(what, print, works=False)
-        raise RuntimeError("pip failed")
-
-    if installer == "extension":
-        pytorch_extension(monkeypatch, without_torch, works=False)
-    elif installer == "packaging":
-        packaging(monkeypatch, without_torch, code=1)
-    else:
-        monkeypatch.setitem(sys.modules, "slicer.packaging", None)
-        monkeypatch.setattr(slicer.util, "pip_install", fail)
+def test_a_failure_shows_the_logs_real_tail(monkeypatch: pytest.MonkeyPatch, without_torch: Machine) -> None:
+    pytorch_extension(monkeypatch, without_torch, works=False)
     with pytest.raises(InstallationError, match="could not be installed") as failure:
         dependencies.install(MISSING)
     assert "No space left on device" in failure.value.log
@@ -212,30 +206,17 @@ def test_an_installer_that_only_claims_success_is_not_believed(
         dependencies.install(MISSING)
 
 
-def test_highdicom_is_installed_by_slicer_itself_and_replaces_nothing(
-    monkeypatch: pytest.MonkeyPatch, without_torch: Machine
-) -> None:
-    pytorch_extension(monkeypatch, without_torch, works=False)  # it knows only PyTorch
-    packaging(monkeypatch, without_torch)
-    real, present = metadata.version, []
+def test_the_requirements_can_be_read_by_slicers_own_reader() -> None:
+    """``slicer.packaging.load_requirements`` skips lines that begin with # and takes each other for a requirement."""
+    from packaging.requirements import Requirement
 
-    def version(name: str) -> str:
-        if name == "highdicom" and not present:
-            raise metadata.PackageNotFoundError(name)
-        return real(name)
-
-    monkeypatch.setattr(metadata, "version", version)
-    monkeypatch.setattr(without_torch, "install", lambda what, *_, **__: present.append(what))
-    need = dependencies.needed(dependencies.HIGHDICOM)
-    assert need.sentence.startswith(f"ProSegSlicer needs highdicom {need.least} or newer to write DICOM")
-    dependencies.install(need)
-    assert present == [[f"highdicom>={need.least}"]]
-    assert dependencies.needed(dependencies.HIGHDICOM) is None
+    lines = map(str.strip, dependencies.REQUIREMENTS.read_text(encoding="utf-8").splitlines())
+    assert [Requirement(line).name for line in lines if line and not line.startswith("#")] == ["torch"]
 
 
 def test_the_requirements_are_those_of_the_package() -> None:
     from Testing.conftest import ROOT
 
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for package in dependencies.ABOUT:
-        assert f'"{">=".join(dependencies.requirement(package))}"' in project
+    for package, least in (dependencies.requirement(), PYDICOM, HIGHDICOM):
+        assert f'"{package}>={least}"' in project

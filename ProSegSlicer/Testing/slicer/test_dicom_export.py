@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from Testing.made_dicom import STUDY
+from Testing.made_packages import has
 from Testing.read_dicom import assert_same_places, errors_of, kinds, read_by_highdicom
 from Testing.slicer.conftest import paint
 from Testing.slicer.test_review import EDIT
 
 from proseg.errors import InputError
 from proseg.labels import PZ
-from ProSegSlicerLib import dependencies, exports, review
-from ProSegSlicerLib.dependencies import InstallationError, Need
+from ProSegSlicerLib import exports, review
 from ProSegSlicerLib.dicom_sources import INSTANCES, source_files
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 
@@ -100,62 +100,23 @@ def test_the_panel_offers_dicom_only_for_volumes_from_dicom(case: Any, volume: A
     assert not box.enabled
 
 
-NEED = Need("highdicom", "0.27", None)
+@pytest.mark.parametrize(
+    ("package", "version"), [("pydicom", "2.4.4"), ("highdicom", None)], ids=["Slicer 5.10", "no highdicom"]
+)
+def test_an_older_slicer_says_what_dicom_needs_and_offers_no_download(
+    case: Any, dicom_volume: Any, monkeypatch: pytest.MonkeyPatch, package: str, version: str | None
+) -> None:
+    has(monkeypatch, package, version)
+    case.segment(dicom_volume)
+    box = case.panel.export.boxes[".dcm"]
+    assert (box.enabled, box.checked) == (False, False)
+    assert box.toolTip.startswith(f"DICOM Segmentation needs Slicer 5.12 or newer, which brings {package} ")
 
 
-@pytest.fixture
-def asked(case: Any, dicom_volume: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The panel with a result of a DICOM volume, DICOM alone ticked, and highdicom not installed."""
+def test_where_the_packages_are_there_dicom_can_be_exported(case: Any, dicom_volume: Any, tmp_path: Path) -> None:
     case.segment(dicom_volume)
     for ending, box in case.panel.export.boxes.items():
         box.checked = ending == ".dcm"
     case.ui.folderEdit.currentPath = str(tmp_path / "out")
-    missing = [NEED]
-    monkeypatch.setattr(dependencies, "needed", lambda package: missing[0] if missing else None)
-    monkeypatch.setattr(dependencies, "install", lambda need: missing.remove(need))
-    return case
-
-
-def test_highdicom_is_asked_for_at_the_click_and_then_used(asked: Any, tmp_path: Path) -> None:
-    asked.answers.prepared["install"] = True
-    asked.ui.exportButton.click()
-    ((question, text),) = asked.answers.asked
-    assert question == "install"
-    assert text.startswith("ProSegSlicer needs highdicom 0.27 or newer to write DICOM; it is not installed yet.")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["T2W zones.dcm"]
-    assert asked.ui.exportedLabel.text.startswith("Wrote T2W zones.dcm")
-    assert asked.ui.exportButton.enabled
-
-
-def test_who_does_not_want_highdicom_is_told_what_to_do(asked: Any, tmp_path: Path) -> None:
-    asked.answers.prepared["install"] = False
-    asked.ui.exportButton.click()
-    assert asked.ui.exportedLabel.text.startswith("Nothing was exported. DICOM needs highdicom")
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_installation_of_highdicom_that_fails_is_a_sentence(
-    asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(need: Need) -> None:
-        raise InstallationError("ERROR: No matching distribution", need.package)
-
-    monkeypatch.setattr(dependencies, "install", fail)
-    asked.answers.prepared["install"] = True
-    asked.ui.exportButton.click()
-    assert asked.ui.exportedLabel.text.startswith("highdicom could not be installed. Check the internet connection")
-    assert asked.ui.exportButton.enabled
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_scene_that_is_closed_while_highdicom_is_installed_exports_nothing(
-    asked: Any, scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def install(_need: Need) -> None:
-        scene.Clear()
-        asked.panel.export.show(None)
-
-    monkeypatch.setattr(dependencies, "install", install)
-    asked.answers.prepared["install"] = True
-    asked.ui.exportButton.click()
-    assert not (tmp_path / "out").exists()
+    case.ui.exportButton.click()
+    assert case.ui.exportedLabel.text.startswith("Wrote T2W zones.dcm")

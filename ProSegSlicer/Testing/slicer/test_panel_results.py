@@ -1,4 +1,4 @@
-"""The panel's results, on stand-ins for Slicer: figures that follow edits, what to check, volumes and their PSA."""
+"""The panel's results, on stand-ins for Slicer: figures that follow edits and what to check."""
 
 from __future__ import annotations
 
@@ -92,42 +92,6 @@ def test_an_empty_segmentation_is_called_empty(case: Any, volume: Any) -> None:
     assert case.figures["Whole gland"] == "0.0 mL"
 
 
-def test_the_psa_density_follows_the_psa(case: Any, volume: Any) -> None:
-    segmentation = case.segment(volume)
-    assert case.figures["PSA density"] == "enter the PSA above"
-    case.ui.psaSpinBox.value = 8.0
-    assert review.psa(volume) == 8.0
-    assert case.figures["PSA density"] == f"{review.measurements(segmentation).psa_density:.2f} ng/mL per mL"
-    case.ui.psaSpinBox.value = 0.0
-    assert case.ui.psaSpinBox.text == "not given"
-    assert review.psa(volume) is None
-    assert case.figures["PSA density"] == "enter the PSA above"
-
-
-def test_a_psa_is_never_carried_to_another_patient(case: Any, volume: Any) -> None:
-    other = add_volume(make_result().image, "Other patient")
-    case.select(volume)
-    case.ui.psaSpinBox.value = 8.0
-    case.select(other)
-    assert case.ui.psaSpinBox.value == 0.0
-    assert review.psa(other) is None
-    case.select(volume)
-    assert case.ui.psaSpinBox.value == 8.0
-
-
-def test_looking_at_a_psa_does_not_round_it(case: Any, volume: Any) -> None:
-    review.set_psa(volume, 6.1234)
-    case.select(volume)
-    assert case.ui.psaSpinBox.text == "6.12 ng/mL"
-    assert review.psa(volume) == 6.1234
-
-
-def test_without_a_volume_there_is_no_patient_to_enter_a_psa_for(case: Any, volume: Any) -> None:
-    assert not case.ui.psaSpinBox.enabled
-    case.select(volume)
-    assert case.ui.psaSpinBox.enabled
-
-
 def test_flags_are_listed_the_gravest_first(case: Any, volume: Any) -> None:
     case.segment(volume)
     assert case.listed == [
@@ -159,10 +123,12 @@ def test_a_click_on_a_flag_goes_through_its_slices(case: Any, volume: Any, view:
     assert len(set(np.round(seen, 2))) == 3
 
 
-def test_enter_goes_there_too(case: Any, volume: Any, view: Any) -> None:
+@pytest.mark.parametrize("key", ["Return", "Enter"])  # the keypad's is the second
+def test_enter_goes_there_too(case: Any, volume: Any, view: Any, key: str) -> None:
     segmentation = case.segment(volume)
     case.ui.flagsTable.setCurrentCell(2, 0)
-    case.panel.results._enter.activated.emit()
+    (shortcut,) = [one for one in case.panel.results._keys if one.key.toString() == key]
+    shortcut.activated.emit()
     assert height_of(view) == pytest.approx(slice_centre(zones(segmentation), 9)[2], abs=0.01)
 
 

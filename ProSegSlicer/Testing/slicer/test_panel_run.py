@@ -17,7 +17,7 @@ from ProSegSlicerLib.segments import create_segmentation, input_volume
 from ProSegSlicerLib.volumes import add_volume
 
 EDIT = (slice(4, 8), slice(10, 14), slice(10, 14))
-NEED = Need("torch", "2.4", None)
+NEED = Need("2.4")
 
 
 def stored_labels(segmentation: Any) -> Any:
@@ -87,6 +87,19 @@ def test_cancel_kills_the_worker_and_leaves_the_scene_alone(case: Any, volume: A
     assert scene.GetNumberOfNodes() == count
     assert case.message.startswith("Cancelled")
     assert case.button.enabled  # and ready for another try
+
+
+def test_a_double_click_starts_one_run_and_does_not_cancel_it(case: Any, volume: Any) -> None:
+    case.select(volume)
+    for _ in range(2):
+        case.button.click()
+    assert case.is_running
+    assert len(case.client.requests) == 1
+    case.take_time()
+    for _ in range(2):
+        case.button.click()
+    assert not case.is_running  # and a double click on Cancel does not start anew
+    assert len(case.client.requests) == 1
 
 
 def test_the_device_that_is_chosen_is_asked_for(case: Any, volume: Any) -> None:
@@ -246,12 +259,56 @@ def test_a_segmentation_without_zones_is_written_into_without_asking(case: Any, 
     assert case.answers.asked == []
 
 
+@pytest.fixture
+def _extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dependencies, "needed", lambda: NEED)
+    monkeypatch.setattr(Need, "obstacle", "")
+
+
+def test_without_the_pytorch_extension_the_panel_says_how_to_get_it_and_asks_nothing(
+    case: Any, volume: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependencies, "needed", lambda: NEED)
+    case.start(volume)
+    assert "Install the extension PyTorch in Slicer's Extensions Manager" in case.message
+    assert case.answers.asked == []
+    assert not case.client.requests
+
+
+@pytest.mark.usefixtures("_extension")
+def test_the_progress_of_an_installation_is_seen(case: Any, volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def install(_need: Need, progress: Any) -> None:
+        for line in ("Collecting torch", "Downloading torch-2.13.0.whl (190 MB)"):
+            progress(line)
+            seen.append(case.message.splitlines()[-1])
+
+    monkeypatch.setattr(dependencies, "install", install)
+    case.answers.prepared["install"] = True
+    case.start(volume)
+    assert seen == ["Collecting torch", "Downloading torch-2.13.0.whl (190 MB)"]
+
+
+@pytest.mark.usefixtures("_extension")
+def test_slicer_may_quit_while_packages_are_installed(case: Any, volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(_need: Need, progress: Any) -> None:
+        case.panel.stop()
+        monkeypatch.setattr(type(case.panel.run), "tell", lambda *_: pytest.fail("a widget that is gone was touched"))
+        progress("Collecting torch")
+
+    monkeypatch.setattr(dependencies, "install", install)
+    case.answers.prepared["install"] = True
+    case.start(volume)
+    assert not case.client.requests
+
+
+@pytest.mark.usefixtures("_extension")
 def test_what_is_missing_is_installed_after_asking_and_the_run_goes_on(
     case: Any, volume: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    monkeypatch.setattr(dependencies, "needed", lambda: NEED)
-    monkeypatch.setattr(dependencies, "install", lambda need: seen.append((need, case.button.enabled, case.message)))
+    monkeypatch.setattr(dependencies, "install", lambda need, _: seen.append((need, case.button.enabled, case.message)))
     case.answers.prepared["install"] = True
     case.start(volume)
     assert case.answers.asked == [("install", NEED.sentence)]
@@ -259,8 +316,8 @@ def test_what_is_missing_is_installed_after_asking_and_the_run_goes_on(
     assert case.is_running
 
 
+@pytest.mark.usefixtures("_extension")
 def test_who_declines_can_be_asked_again(case: Any, volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dependencies, "needed", lambda: NEED)
     case.answers.prepared["install"] = False
     case.start(volume)
     assert case.message.startswith("Nothing was installed.")
@@ -269,13 +326,13 @@ def test_who_declines_can_be_asked_again(case: Any, volume: Any, monkeypatch: py
     assert len(case.answers.asked) == 2
 
 
+@pytest.mark.usefixtures("_extension")
 def test_an_installation_that_fails_shows_the_end_of_its_log(
     case: Any, volume: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_need: Need) -> None:
+    def fail(*_: Any) -> None:
         raise InstallationError("ERROR: No matching distribution found for torch>=2.4")
 
-    monkeypatch.setattr(dependencies, "needed", lambda: NEED)
     monkeypatch.setattr(dependencies, "install", fail)
     case.answers.prepared["install"] = True
     case.start(volume)
@@ -285,11 +342,11 @@ def test_an_installation_that_fails_shows_the_end_of_its_log(
     assert not case.client.requests
 
 
+@pytest.mark.usefixtures("_extension")
 def test_a_scene_that_is_closed_while_packages_are_installed_starts_nothing(
     case: Any, volume: Any, scene: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dependencies, "needed", lambda: NEED)
-    monkeypatch.setattr(dependencies, "install", lambda _need: scene.Clear())
+    monkeypatch.setattr(dependencies, "install", lambda *_: scene.Clear())
     case.answers.prepared["install"] = True
     case.start(volume)
     assert not case.client.requests

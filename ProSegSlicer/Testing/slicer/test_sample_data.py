@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 from ProSegSlicerLib import sample_data
 from ProSegSlicerLib.volumes import refusal, to_sitk
@@ -26,7 +27,9 @@ def test_another_seed_is_another_examination(scene: Any) -> None:
     assert one.shape != other.shape or not np.array_equal(one, other)
 
 
-def test_the_entry_is_offered_and_loads_the_example(monkeypatch: pytest.MonkeyPatch, scene: Any) -> None:
+def test_the_entry_is_offered_and_a_click_loads_and_shows_the_example(
+    monkeypatch: pytest.MonkeyPatch, stage: Any, scene: Any
+) -> None:
     offered: list[dict[str, Any]] = []
     logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **entry: offered.append(entry))
     module = types.ModuleType("SampleData")
@@ -37,8 +40,12 @@ def test_the_entry_is_offered_and_loads_the_example(monkeypatch: pytest.MonkeyPa
     assert (entry["category"], entry["sampleName"]) == (sample_data.CATEGORY, sample_data.NAME)
     # Slicer walks through these side by side, and fails at start-up where one is missing.
     assert all(isinstance(entry[name], str) for name in ("uris", "fileNames", "nodeNames"))
+    with Image.open(entry["thumbnailFileName"]) as thumbnail:
+        assert thumbnail.size == (260, 280)
+    view = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     (volume,) = entry["customDownloader"](None)
     assert scene.IsNodePresent(volume)
+    assert view.GetBackgroundVolumeID() == volume.GetID()
 
 
 def test_without_the_sample_data_module_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

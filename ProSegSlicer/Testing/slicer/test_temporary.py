@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from Testing.conftest import ROOT
 
 from proseg.system.temporary import STALE_S
-from ProSegSlicerLib.temporary import make_folder, private_folder
+from ProSegSlicerLib.temporary import make_folder, private_folder, remove_left
 
 
 @pytest.fixture(autouse=True)
@@ -36,18 +40,53 @@ def test_a_folder_is_gone_afterwards_whatever_happens() -> None:
     assert not folders[0].exists()
 
 
-def test_what_a_killed_run_left_is_removed_but_nothing_newer_or_of_others(tmp_path: Path) -> None:
-    left, running = make_folder(), make_folder()
-    (left / "t2w.nrrd").write_text("image")
+def made_by_another_process(then: str, tmp_path: Path) -> tuple[subprocess.Popen[str], Path]:
+    """A folder with an image in it, of a process that goes on with ``then``."""
+    code = f"""
+import os, sys, tempfile, time
+tempfile.tempdir = {str(tmp_path)!r}
+from ProSegSlicerLib.temporary import make_folder
+folder = make_folder()
+(folder / "t2w.nrrd").write_text("image")
+os.utime(folder, (time.time() - 60,) * 2)
+print(folder, flush=True)
+{then}
+"""
+    path = os.pathsep.join(map(str, (ROOT / "ProSegSlicer", ROOT)))
+    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": path}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, env=environment)
+    return process, Path(process.stdout.readline().strip())
+
+
+@pytest.mark.parametrize("clear", [make_folder, remove_left], ids=["next run", "next start"])
+def test_what_a_killed_slicer_left_is_removed_and_nothing_that_has_a_living_owner(
+    tmp_path: Path, clear: Callable[[], object]
+) -> None:
+    process, left = made_by_another_process("sys.stdin.read()", tmp_path)
+    mine = make_folder()
+    os.utime(mine, (time.time() - 60,) * 2)
     other = tmp_path / "somebody-elses"
     other.mkdir()
-    long_ago = time.time() - STALE_S - 60
-    for folder in (left, other):
-        os.utime(folder, (long_ago, long_ago))
-    make_folder()
+    clear()
+    assert (left / "t2w.nrrd").exists()  # its owner lives
+    process.kill()
+    process.communicate()
+    clear()
     assert not left.exists()
-    assert running.exists()
+    assert mine.exists()
     assert other.exists()
+
+
+def test_where_files_cannot_be_locked_a_day_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_file: object) -> None:
+        raise OSError("no locks")
+
+    monkeypatch.setattr("proseg.system.temporary.lock", fail)
+    old, young = make_folder(), make_folder()
+    os.utime(old, (time.time() - STALE_S - 60,) * 2)
+    os.utime(young, (time.time() - 3600,) * 2)
+    make_folder()
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
+from Testing.conftest import ROOT
 
 from proseg.system.atomic import OutputSet, write_text
 from proseg.system.stopping import STOPS, Stopped, stoppable, uninterrupted
@@ -70,6 +73,24 @@ def test_what_must_not_be_interrupted_is_not_and_the_signal_comes_after():
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done == ["all"]
+
+
+def test_in_slicer_ctrl_c_does_afterwards_what_it_did_before(tmp_path):
+    """Slicer takes SIGINT back from Python without telling it; ``signal`` goes on to report Python's own handler."""
+    code = """
+import ctypes, os, signal, sys, types
+from pathlib import Path
+sys.modules["slicer"] = types.SimpleNamespace(app=object())
+ctypes.CDLL(None).signal(signal.SIGINT, 0)  # SIG_DFL, as CTK does
+from proseg.system.atomic import write_text
+write_text("text", Path(sys.argv[1]))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "a.txt")]
+    path = os.pathsep.join(str(ROOT / place) for place in ("ProSegSlicer", "."))
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")  # by the signal itself, no KeyboardInterrupt
+    assert (tmp_path / "a.txt").read_text() == "text"
 
 
 def test_a_failure_there_is_not_hidden():

@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 from proseg.batch.table import Row
 from proseg.errors import OutputError
 from proseg.system.atomic import atomic, trouble
+from proseg.system.locks import lock
 
 JOURNAL, LOCK = ".proseg-batch.journal", ".proseg-batch.lock"
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)
-_BEYOND = 1 << 30  # Windows locks bytes, and a locked one cannot be read: lock one that is not there
 
 
 class Journal:
@@ -173,7 +173,7 @@ class Lock:
             except OSError as error:
                 raise trouble(folder, error) from error
             try:
-                _lock(file)
+                lock(file)
             except OSError as error:
                 who = _read_owner(file)
                 file.close()
@@ -205,18 +205,6 @@ class Lock:
         if os.name != "posix":
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
-
-
-def _lock(file: BinaryIO) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        file.seek(_BEYOND)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_still(path: Path, file: BinaryIO) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from proseg.dicom.headers import Header
 from proseg.dicom.slices import discreet
 from proseg.errors import InputError
 from proseg.images.headers import EXPORT_AGAIN
+from proseg.system.packages import PYDICOM, is_there
 from proseg.system.temporary import no_room_for
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def without_places(header: Header) -> str | None:
     """Why the frames of a multi-frame file have no place of their own, for people; None where they have."""
     if header.frame or not (is_multi_frame(header) or header.frame_count > 1):
         return None
-    if is_multi_frame(header) and find_spec("pydicom") is None:
-        return "multi-frame, which takes the package pydicom to read (pip install pydicom)"
+    if is_multi_frame(header) and not is_there(*PYDICOM):
+        needed = " ".join(PYDICOM)
+        return f"multi-frame, which takes the package {needed} or newer to read (Slicer 5.12 has it)"
     return "multi-frame without a place for each frame"
 
 
@@ -58,8 +59,10 @@ def frames_of(header: Header) -> list[Header]:
     """A header for each frame of a multi-frame file, in stored order; empty where the groups do not fit the frames.
 
     Raises:
-        ImportError: pydicom is not installed.
+        ImportError: pydicom is not installed, or too old to take frames apart.
     """
+    if not is_there(*PYDICOM):
+        raise ImportError("pydicom")
     import pydicom
 
     try:
@@ -130,7 +133,7 @@ def write_frames(file: Path, frames: Sequence[int], folder: Path, name: str) -> 
             data = pydicom.dcmread(file)
             packed = _pixels(data, frames)
             singles = [_single(data, number) for number in frames]
-    except (OSError, MemoryError):
+    except (OSError, MemoryError, ImportError):
         raise
     except Exception:  # as above
         raise InputError(f"{name} is damaged and cannot be read.", EXPORT_AGAIN) from None

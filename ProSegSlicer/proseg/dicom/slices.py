@@ -6,7 +6,6 @@ axes are stored. So slices are found by their place in the patient, never by the
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import InputError, OutputError, ProSegError
+from proseg.system.packages import HIGHDICOM, PYDICOM, is_there, version_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -29,7 +29,7 @@ MAX_PIXELS = 2**24  # of a slice; a header that says more is wrong
 PARALLEL = 1e-3  # how far direction cosines of parallel slices may differ
 OTHER_FORMAT = "Write a .seg.nrrd or .nii.gz file instead."
 EXPORT_AGAIN = "Export the series again, or write a .seg.nrrd or .nii.gz file."
-PACKAGES = ("highdicom", "pydicom")
+NEEDED = (HIGHDICOM, PYDICOM)  # to write DICOM
 
 _NAMED = {  # what nothing can be referred to without, and what to call it
     "SOPInstanceUID": "unique identifiers",
@@ -75,18 +75,20 @@ def check_source(files: Sequence[Path]) -> None:
             "A DICOM file can only be written for a DICOM series, whose patient, study and slices it names.",
             "Give the folder of the DICOM series as the input, or write a .seg.nrrd or .nii.gz file.",
         )
-    missing = [package for package in PACKAGES if importlib.util.find_spec(package) is None]
+    missing = [need for need in NEEDED if not is_there(*need)]
     if missing:
+        found = [f"{package} {version_of(package) or 'is not'}" for package, _ in missing]
         raise OutputError(
-            f"Writing DICOM needs {' and '.join(missing)}, which is not installed.",
-            f"Install it: pip install {' '.join(missing)}",
+            f"Writing DICOM needs {' and '.join(f'{package} {least} or newer' for package, least in missing)}; "
+            f"{' and '.join(found)} installed.",
+            "Install it: pip install " + " ".join(f'"{package}>={least}"' for package, least in missing),
         )
 
 
 @contextmanager
 def discreet() -> Iterator[None]:
     """Keep what pydicom and highdicom log and warn off stderr: they quote values, such as the patient's name."""
-    loggers = [logging.getLogger(name) for name in PACKAGES]
+    loggers = [logging.getLogger(name) for name, _ in NEEDED]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)

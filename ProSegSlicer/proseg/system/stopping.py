@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,8 +52,12 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put off signals that ask for the end until the body is done; for a few quick steps that belong together."""
-    if threading.current_thread() is not threading.main_thread():
+    """Put off signals that ask for the end until the body is done; for a few quick steps that belong together.
+
+    In the Slicer application this does nothing: it sets handlers behind Python's back, so that to bring back what
+    Python takes for the handler would leave Slicer deaf to Ctrl-C.
+    """
+    if threading.current_thread() is not threading.main_thread() or hasattr(sys.modules.get("slicer"), "app"):
         yield
         return
     came: list[int] = []

@@ -35,7 +35,7 @@ REAP_S = 5.0  # a process that was killed is gone after milliseconds, unless the
 
 # The folder that holds the packages comes first, whatever PYTHONPATH says, and the current folder not at all.
 _BOOTSTRAP = (
-    "import sys; sys.path[:] = [sys.argv[1], *filter(None, sys.path)]; "
+    "import sys; sys.path[:] = [{folder}, *filter(None, sys.path)]; "
     "import runpy; runpy.run_module({module!r}, run_name='__main__')"
 )
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
@@ -223,7 +223,9 @@ class _Process:
 
 
 def worker_command(module: str = "proseg.worker") -> list[str]:
-    """The command that starts the worker that lies beside this module.
+    """The command that starts the worker that lies beside this module; ASCII, wherever that is.
+
+    Slicer 5.10's launcher on Windows mangles anything else, such as the folder of a user with an umlaut.
 
     Args:
         module: which; one that speaks the worker's protocol.
@@ -231,7 +233,8 @@ def worker_command(module: str = "proseg.worker") -> list[str]:
     Raises:
         ProSegError: there is no Python to run it with.
     """
-    return [python_executable(), "-c", _BOOTSTRAP.format(module=module), str(Path(__file__).resolve().parents[2])]
+    folder = ascii(str(Path(__file__).resolve().parents[2]))
+    return [python_executable(), "-c", _BOOTSTRAP.format(module=module, folder=folder)]
 
 
 def python_executable() -> str:

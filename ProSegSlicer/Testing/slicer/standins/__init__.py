@@ -24,9 +24,9 @@ import slicer
 
 MODULE_FILE = Path(__file__).resolve().parents[3] / "ProSegSlicer.py"
 if sys.version_info < (3, 12):
-    # PySide6 6.12 hands out None without counting it, as is right from Python 3.12 on, where None cannot die; before,
-    # that ends the interpreter in the end. Spare references that nobody ever takes back make up for it.
-    SPARE = (None,) * 4_000_000
+    # PySide6 6.12 hands out None, True and False without counting them, as is right from Python 3.12 on, where they
+    # cannot die; before, that ends the interpreter in the end. Spare references that nobody ever takes back make up.
+    SPARE = (None,) * 4_000_000 + (True, False) * 1_000_000
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(SPARE))
 
 STANDING_IN = ("qt", "ctk", "slicer.ScriptedLoadableModule", "slicer.i18n", "slicer.parameterNodeWrapper")

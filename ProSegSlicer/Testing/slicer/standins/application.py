@@ -77,6 +77,10 @@ class Application(Emitter):
         """The clipboard."""
         return QtWidgets.QApplication.clipboard()
 
+    def layoutManager(self) -> None:
+        """There are no views, as under ``--no-main-window``."""
+        return None
+
     def topLevelWidgets(self) -> list[Any]:
         """There is no main window, as under ``--no-main-window``."""
         return []

@@ -73,6 +73,12 @@ class PanelCase:
         """Choose a volume and click."""
         self.select(volume)
         self.button.click()
+        self.take_time()
+
+    def enter_psa(self, text: str) -> None:
+        """Type a PSA, and wait for the panel to follow."""
+        self.ui.psaEdit.text = text
+        self.settle()
 
     def segment(self, volume: Any, flags: Sequence[QualityFlag] = FLAGS) -> Any:
         """Have a volume segmented; the segmentation."""
@@ -84,6 +90,11 @@ class PanelCase:
     def wait(self) -> None:
         """Until the run has come to its end, whichever."""
         standins.wait_until(lambda: not self.is_running, 120)
+        self.take_time()
+
+    def take_time(self) -> None:
+        """See what the button says now before clicking it again, as people do."""
+        self.panel.run._changed = 0.0
 
     def settle(self) -> None:
         """Until edits have come through to the panel."""

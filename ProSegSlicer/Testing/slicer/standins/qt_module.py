@@ -86,6 +86,10 @@ class _Builder(QtUiTools.QUiLoader):
         made = (MRML | CTK).get(kind) or dressed(getattr(QtWidgets, kind))
         widget = made(parent)
         widget.setObjectName(name)
+        if isinstance(widget, QtWidgets.QTableView):  # PythonQt dresses what a widget hands out, too
+            header = dressed(QtWidgets.QHeaderView)
+            widget.setHorizontalHeader(header(QtCore.Qt.Horizontal, widget))
+            widget.setVerticalHeader(header(QtCore.Qt.Vertical, widget))
         return widget
 
 

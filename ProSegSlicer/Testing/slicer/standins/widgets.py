@@ -19,6 +19,7 @@ from Testing.slicer.standins.pythonqt import dressed
 
 SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
 observed: list[tuple[Any, int]] = []  # scene and tag, to take back when the stand-ins go
+alive: list[QtWidgets.QWidget] = []
 
 
 def _plain(name: str, kind: type, default: Any) -> Property:
@@ -84,13 +85,14 @@ class _NodeComboBox(QtWidgets.QWidget):
         self._scene: Any = None
         self._nodes: list[Any] = []
         self._current: Any = None
-        self._box = QtWidgets.QComboBox(self)
+        self._box = dressed(QtWidgets.QComboBox)(self)
+        alive.append(self)  # else PySide6 forgets the Python half of a widget that only its loader knows
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
         self._box.setSizeAdjustPolicy(QtWidgets.QComboBox.AdjustToMinimumContentsLengthWithIcon)
         self._box.activated.connect(self._picked)
-        self.setFocusProxy(self._box)
+        self._box.setFocusProxy(self)  # as in Slicer, and so neither takes the focus
 
     def setMRMLScene(self, scene: Any) -> None:
         """Offer the nodes of a scene, now and as they come and go."""
@@ -272,3 +274,4 @@ def forget_scenes() -> None:
     while observed:
         scene, tag = observed.pop()
         scene.RemoveObserver(tag)
+    alive.clear()

@@ -1,0 +1,180 @@
+"""How the panel looks and is reached, on stand-ins for Slicer: nothing squeezed, every theme, the keyboard alone."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6 import QtCore, QtGui, QtWidgets
+from Testing.slicer import standins
+
+from proseg.flags import QualityFlag, Severity
+
+LONG = "A sentence of the kind that says what happened and what to do next, and that takes several lines to say so. "
+FLAGS = tuple(QualityFlag(f"flag{number}", Severity.WARNING, LONG, (number,)) for number in range(8))
+MENUS = "FEVH"  # File, Edit, View and Help of Slicer's main window
+UI = standins.MODULE_FILE.parent / "Resources" / "UI" / "ProSegSlicer.ui"
+
+
+@pytest.fixture
+def area(case: Any) -> Iterator[Any]:
+    """The panel in what Slicer shows it in: a column as wide as Slicer's, with a scroll bar when it is full."""
+    area = QtWidgets.QScrollArea()
+    area.setWidgetResizable(True)
+    area.setWidget(case.widget.parent)
+    area.resize(400, 600)
+    area.show()
+    yield area
+    area.takeWidget()
+
+
+def settle(area: Any) -> None:
+    for _ in range(5):  # texts that wrap know their height only once they have a width
+        QtWidgets.QApplication.processEvents()
+
+
+def fill(case: Any, volume: Any) -> None:
+    """The panel with a result, and everything it can say said at length."""
+    case.segment(volume, FLAGS)
+    case.enter_psa("650")
+    case.panel.run.tell(LONG * 3)
+    case.ui.comparisonLabel.text = LONG
+    case.ui.comparisonLabel.setVisible(True)
+    case.ui.exportedLabel.text = LONG * 2
+    case.ui.statusLabel.text = LONG
+
+
+def seen(case: Any, kind: type) -> list[Any]:
+    return [widget for widget in case.widget.parent.findChildren(kind) if QtWidgets.QWidget.isVisible(widget)]
+
+
+@pytest.mark.parametrize("points", [9, 14], ids=["plain", "150 %"])
+@pytest.mark.parametrize("width", [340, 400, 640])
+def test_nothing_is_squeezed_however_much_there_is_to_say(
+    case: Any, volume: Any, area: Any, width: int, points: int
+) -> None:
+    font = QtGui.QFont(case.widget.parent.font)
+    font.setPointSize(points)
+    case.widget.parent.setFont(font)
+    fill(case, volume)
+    area.resize(400, 600)
+    settle(area)
+    area.resize(width, 600)
+    settle(area)
+    for table in (case.ui.resultsTable, case.ui.flagsTable):
+        rows = range(table.rowCount)
+        needed = sum(table.sizeHintForRow(row) for row in rows)
+        assert QtWidgets.QWidget.height(table.viewport()) >= sum(map(table.rowHeight, rows)) >= needed > 0
+        assert table.verticalScrollBar().maximum() == 0
+    # What a section may shrink to where a column is full: Slicer's does not ask it for its height at a width.
+    tables = sum(QtWidgets.QWidget.height(table) for table in (case.ui.resultsTable, case.ui.flagsTable))
+    assert QtWidgets.QWidget.minimumSizeHint(case.ui.resultsSection).height() >= tables
+    for label in seen(case, QtWidgets.QLabel):
+        if QtWidgets.QLabel.wordWrap(label):
+            width, height = (getattr(QtWidgets.QWidget, side)(label) for side in ("width", "height"))
+            assert height >= QtWidgets.QLabel.heightForWidth(label, width), label.objectName
+    assert area.verticalScrollBar().maximum() > 0  # the one that scrolls it all
+
+
+def test_texts_are_in_the_themes_own_colours_whichever_it_is(case: Any, volume: Any, stage: Any, area: Any) -> None:
+    fill(case, volume)
+    before = stage.qt_application.palette()
+    try:
+        for window, text in (("#323232", "#f0f0f0"), ("#efefef", "#000000")):  # switched while it is open
+            palette = QtGui.QPalette()
+            palette.setColor(QtGui.QPalette.Window, QtGui.QColor(window))
+            palette.setColor(QtGui.QPalette.WindowText, QtGui.QColor(text))
+            stage.qt_application.setPalette(palette)
+            settle(area)
+            for label in case.widget.parent.findChildren(QtWidgets.QLabel):
+                assert QtWidgets.QWidget.styleSheet(label) == ""
+                assert QtWidgets.QWidget.palette(label).color(QtGui.QPalette.WindowText).name() == text
+    finally:
+        stage.qt_application.setPalette(before)
+
+
+def test_no_mnemonic_is_one_of_slicers_menus_or_there_twice() -> None:
+    texts = [element.text or "" for element in ET.parse(UI).iter("string")]
+    keys = [found[1].upper() for text in texts if (found := re.search(r"&([^&\s])", text))]
+    assert keys
+    assert not set(keys) & set(MENUS)
+    assert len(set(keys)) == len(keys)
+
+
+def test_tab_reaches_everything_in_reading_order(case: Any, volume: Any, area: Any) -> None:
+    fill(case, volume)
+    case.ui.reviewerEdit.text = "Änne"
+    case.ui.folderEdit.currentPath = "somewhere"
+    settle(area)
+    first = case.ui.inputSelector.findChild(QtWidgets.QComboBox)
+    order, widget = [first], QtWidgets.QWidget.nextInFocusChain(first)
+    while widget is not first:
+        takes = QtWidgets.QWidget.focusPolicy(widget) & QtCore.Qt.TabFocus and widget.focusProxy() is None
+        if (
+            takes
+            and case.widget.parent.isAncestorOf(widget)
+            and QtWidgets.QWidget.isVisible(widget)
+            and QtWidgets.QWidget.isEnabled(widget)
+        ):
+            order.append(widget)
+        widget = QtWidgets.QWidget.nextInFocusChain(widget)
+    reached = {id(widget) for widget in order}
+    wanted = ("psaEdit", "deviceComboBox", "segmentButton", "flagsTable", "editButton", "reviewerEdit", "exportButton")
+    assert {id(getattr(case.ui, name)) for name in wanted} <= reached
+    assert {id(box) for box in case.panel.export.boxes.values() if box.enabled} <= reached
+    assert id(case.ui.segmentationSelector.findChild(QtWidgets.QComboBox)) in reached
+    panel = case.widget.parent
+    middles = [QtCore.QPoint(0, QtWidgets.QWidget.height(one) // 2) for one in order]
+    places = [QtWidgets.QWidget.mapTo(one, panel, middle) for one, middle in zip(order, middles, strict=True)]
+    for before, after in pairwise(places):
+        assert after.y() > before.y() + 4 or (abs(after.y() - before.y()) <= 4 and after.x() > before.x())
+
+
+def test_a_labels_mnemonic_lands_in_the_node_selector(case: Any, area: Any) -> None:
+    for name in ("inputSelector", "segmentationSelector"):
+        selector = getattr(case.ui, name)
+        inside = selector.findChild(QtWidgets.QComboBox)
+        assert selector.focusProxy() is inside
+        assert inside.focusProxy() is None
+
+
+def cursor() -> Any:
+    shape = QtWidgets.QApplication.overrideCursor()
+    return shape.shape() if shape is not None else None
+
+
+def test_what_may_take_long_shows_the_wait_cursor_and_a_sentence(
+    case: Any, volume: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ProSegSlicerLib import exports, job
+    from ProSegSlicerLib.segments import set_zones, zones
+
+    seen = []
+
+    def watch(module: Any, name: str, said: Callable[[], str]) -> None:
+        real = getattr(module, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            seen.append((name, cursor(), said()))
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(job, "take_in", lambda: case.ui.progressBar.format)
+    watch(exports, "export_all", lambda: case.ui.exportedLabel.text)
+    segmentation = case.segment(volume)
+    case.ui.folderEdit.currentPath = str(tmp_path)
+    case.ui.exportButton.click()
+    watch(case.panel.results, "show", lambda: "")
+    set_zones(segmentation, zones(segmentation))
+    case.settle()
+    wait = QtCore.Qt.WaitCursor
+    assert ("take_in", wait, "Showing the result (%p%)") in seen
+    assert ("export_all", wait, "Exporting …") in seen
+    assert ("show", wait, "") in seen
+    assert cursor() is None
