@@ -17,6 +17,7 @@ from proseg.dicom.volumes import PARALLEL, Series, defect
 
 MIN_PART = 3  # fewer images are no volume, and no reason to take a series apart
 MANY, MOST = 10, 0.75  # a volume among strays holds so many images, or this share of them
+MOST_TRAITS = 4  # by so many one after the other images are taken apart; each more doubles the time and tells nothing
 THICK_STEP_MM = 6.0  # slices farther apart than this, beside others in other planes, are a localiser's
 ALONE = "Its images had series UIDs of their own, and were put together by series number, description and geometry."
 
@@ -90,7 +91,7 @@ def take_apart(headers: list[Header]) -> list[Series]:
     ]
 
 
-def _parts(headers: list[Header], name: str, first_trait: int = 0) -> list[Series]:
+def _parts(headers: list[Header], name: str, first_trait: int = 0, traits_left: int = MOST_TRAITS) -> list[Series]:
     """Take images that make no volume apart by the first trait that leaves one, with or without strays beside it.
 
     What may differ by chance within a volume (``PARTS``) counts only where one of the parts fills nearly all places:
@@ -98,7 +99,7 @@ def _parts(headers: list[Header], name: str, first_trait: int = 0) -> list[Serie
     """
     whole = Series(headers, part=name)
     whole.sort()
-    if len(headers) <= MIN_PART or _is_sound(whole):
+    if len(headers) <= MIN_PART or not traits_left or _is_sound(whole):
         return [whole]
     places = set(whole.places() or ())
     traits = (*IDENTITY, None, *PARTS)
@@ -109,7 +110,7 @@ def _parts(headers: list[Header], name: str, first_trait: int = 0) -> list[Serie
         parts = [
             part
             for words, group in groups
-            for part in _parts(group, ", ".join(filter(None, (name, words))), number + 1)
+            for part in _parts(group, ", ".join(filter(None, (name, words))), number + 1, traits_left - 1)
         ]
         by_chance = trait in PARTS and trait[0] not in MEASURED
         if any(_is_volume(part, headers, places if by_chance else set(), trait is None) for part in parts):
