@@ -41,6 +41,23 @@ def test_help_version_and_mistakes_import_nothing_heavy(arguments):
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize(("names", "taken"), [(["1.dcm", "2.dcm", "3"], "."), (["2.dcm", "3"], "2.dcm"), (["3"], "3")])
+def test_what_a_shell_makes_of_a_pattern_is_the_folder_or_the_series_of_its_first_file(tmp_path, names, taken):
+    for name in ("1.dcm", "2.dcm", "3"):
+        (tmp_path / name).touch()
+    options = cli._parser().parse_args(["segment", *(str(tmp_path / name) for name in names), "-o", "x.nii"])
+    assert options.input == tmp_path / taken
+
+
+@pytest.mark.parametrize("names", [["a.nii", "b.nii"], ["a/1.dcm", "b/1.dcm"], ["a", "1.dcm"]])
+def test_several_examinations_are_sent_to_the_batch_in_a_sentence(tmp_path, names, capsys):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        cli._parser().parse_args(["segment", *(str(tmp_path / name) for name in names), "-o", "x.nii"])
+    assert stop.value.code == 2
+    assert "2 inputs are not one examination: give one, or all of them to: proseg batch" in capsys.readouterr().err
+
+
 def test_the_version_is_told(capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(["--version"])

@@ -96,7 +96,7 @@ def test_what_is_not_here_or_in_another_archive_is_a_case_so_that_it_is_told(tmp
     (tmp_path / "one" / "IM0001").symlink_to("/gone")
     assert set(found(tmp_path).values()) == {
         *("ann.nii.gz", "b/scan.tar.gz", "b/scan.tgz", "b/scan.7z", "b/scan.rar", "bob.nii.gz", "lfs.mha"),
-        *("links", "pointers", "one/IM0001", "."),
+        *("links", "pointers", "one/IM0001", "link to nothing", "gone.zip"),
     }
 
 

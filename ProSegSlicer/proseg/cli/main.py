@@ -17,6 +17,7 @@ from proseg import __version__
 from proseg.cli.batch import add_batch
 from proseg.cli.refine import add_refine
 from proseg.errors import InputError, ProSegError, is_out_of_memory, printable
+from proseg.images.names import image_ending
 from proseg.system.stopping import stoppable
 from proseg.system.terminal import steady_streams
 from proseg.system.threads import share_processor
@@ -70,7 +71,12 @@ def _parser() -> argparse.ArgumentParser:
 
     segment = commands.add_parser("segment", help="segment one examination", description=_segment.__doc__)
     segment.add_argument(
-        "input", metavar="IN", type=Path, help="NIfTI, NRRD or MetaImage file, a DICOM folder, or a ZIP of either"
+        "input",
+        metavar="IN",
+        type=Path,
+        nargs="+",
+        action=_OneExamination,
+        help="NIfTI, NRRD or MetaImage file, a DICOM folder, or a ZIP of either",
     )
     segment.add_argument(
         "-o",
@@ -252,6 +258,22 @@ def _summarise(result: SegmentationResult) -> None:
         print(printable(note))
     for flag in result.flags:
         print(f"[{flag.severity.value}] {flag.sentence}")
+
+
+class _OneExamination(argparse.Action):
+    """Takes one path, or what a shell makes of ``series/*.dcm``: the files of one folder stand for that folder."""
+
+    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, given: object, _: object) -> None:
+        paths: list[Path] = list(given)  # type: ignore[call-overload]
+        if len(paths) > 1:
+            folders = {path.parent for path in paths}
+            if len(folders) > 1 or any(image_ending(path.name) for path in paths) or any(map(Path.is_dir, paths)):
+                parser.error(f"{len(paths)} inputs are not one examination: give one, or all of them to: proseg batch")
+            folder = paths[0].parent
+            # the whole folder is searched for the T2W series; of some of its files the first stands for its own series
+            whole = {path.name for path in folder.glob("*")} <= {path.name for path in paths}
+            paths = [folder if whole else paths[0]]
+        setattr(options, self.dest, paths[0])
 
 
 class _Progress:

@@ -114,7 +114,8 @@ def find_cases(
             dicom[place] = study
         else:
             gone = [file for file in files if _ABSENT.fullmatch(file.suffix) and is_absent(file)]
-            absent += [place] if len(gone) > 1 else gone
+            # a folder with others in it would be read with the studies that lie there
+            absent += [place] if len(gone) > 1 and not any(path.is_dir() for path in place.iterdir()) else gone
     if root in closed:
         raise InputError(f"{root} cannot be read.", "Check that you may read it.")
     beside = companions(image for image in images if image not in written) | written
