@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proseg.images.geometry import from_lps, grid_of, input_slice_indices, orientation_code, to_lps
+from proseg.images.geometry import from_lps, grid_of, input_slice_indices, orientation_code, superior_mm, to_lps
 
 PAIRS = ("RL", "AP", "IS")  # the second letter is the positive direction of the LPS axis
 CODES = ["".join(letters) for order in permutations(PAIRS) for letters in product(*order)]
@@ -146,3 +146,21 @@ def test_the_grid_of_an_image_is_in_array_order_from_its_first_voxel(code: str) 
     assert [axis.start for axis in axes] == [0, 0, 0]
     first, last = (np.array(lps.TransformIndexToPhysicalPoint(i)) for i in ((0, 0, 0), [n - 1 for n in lps.GetSize()]))
     assert np.linalg.norm(last - first) == pytest.approx(np.linalg.norm([axis.end for axis in axes]))
+
+
+@pytest.mark.parametrize("code", ["LPS", "LPI", "RAS", "PSL", "SLA", "IPR"])
+def test_where_a_slice_lies_does_not_depend_on_how_the_volume_is_stored(code: str) -> None:
+    image = sitk.Image(6, 8, 10, sitk.sitkUInt8)
+    image.SetOrigin((5.0, -7.0, -42.5))
+    image.SetSpacing((1.0, 2.0, 3.0))
+    stored = sitk.DICOMOrient(image, code)
+    for k in range(10):
+        (index,) = input_slice_indices(stored, [k])
+        assert superior_mm(stored, index) == pytest.approx(-42.5 + 3 * k)
+
+
+def test_of_an_oblique_slice_the_middle_counts() -> None:
+    image = sitk.Image(11, 11, 10, sitk.sitkUInt8)
+    image.SetDirection((1, 0, 0, 0, 0.8, -0.6, 0, 0.6, 0.8))
+    assert superior_mm(image, 0) == pytest.approx(5 * 0.6)
+    assert superior_mm(image, 5) == pytest.approx(5 * 0.6 + 5 * 0.8)

@@ -67,7 +67,7 @@ def test_the_patients_right_is_on_the_left_and_anterior_is_up() -> None:
 def test_without_a_gland_it_says_so_and_shows_the_image(words: list[str]) -> None:
     shown = preview(make_result(empty=True))
     assert "No prostate found" in words
-    assert "Slice 6" in words
+    assert "Slice 6 (S -49.4 mm)" in words
     assert not any("mL" in word for word in words)
     assert not len(near(shown, GREEN))
 
@@ -147,3 +147,11 @@ def test_a_flat_image_with_holes_in_its_values_is_drawn() -> None:
     array = np.full(sitk.GetArrayFromImage(result.image).shape, 7, np.float32)
     array[0] = np.nan
     preview(replace(result, image=on_grid(array, "LPS")))
+
+
+@pytest.mark.parametrize(("orientation", "end"), [("LPS", "inferior"), ("LPI", "superior"), ("RAS", "inferior")])
+def test_the_footer_says_truly_at_which_end_slice_0_lies(words: list[str], orientation: str, end: str) -> None:
+    preview(make_result(orientation))
+    footer = " ".join(words)
+    assert "pictures from superior to inferior" in footer
+    assert f"slice 0 is the most {end}" in footer

@@ -173,7 +173,7 @@ def test_the_border_between_the_zones_alone_leaves_the_gland() -> None:
     assert moved.gland_dice == 1
     assert (moved.pz_change_ml, moved.cg_change_ml) == pytest.approx((VOXEL_ML, -VOXEL_ML))
     assert moved.gland_change_ml == 0
-    assert moved.sentence().startswith("Edited in slice 6: PZ ")
+    assert moved.sentence().startswith("Edited in slice 6 (S −49.4 mm): PZ ")
 
 
 @pytest.mark.parametrize("ai", [LABELMAP, None])

@@ -15,7 +15,7 @@ from proseg.images.geometry import input_slice_indices
 from proseg.labels import CG, PZ
 from proseg.model.calibration import Calibration
 from proseg.segmentation.cleanup import clean_up, raw_labels
-from proseg.segmentation.quality import LOW_CONFIDENCE, assess, gland_confidence, slice_confidence
+from proseg.segmentation.quality import LOW_CONFIDENCE, assess, gland_confidence, name_slices, slice_confidence
 
 SPACING_KJI = (3.0, 1.0, 1.0)
 SHAPE = (18, 60, 70)
@@ -300,3 +300,18 @@ def test_a_calibration_moves_what_is_believed_and_which_slices_are_named(prostat
     assert 16 not in plain
     assert strict[16] == pytest.approx(1 / (1 + np.e / 4), abs=1e-3)
     assert strict[9] < plain[9] - 0.05
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [
+        ([3], "slice 3 (S \u22127.0 mm)"),
+        ([4, 5], "slices 4 and 5 (S \u22126.0 and \u22125.0 mm)"),
+        ([4, 5, 6, 12], "slices 4 to 6 and 12 (S \u22126.0 to \u22124.0 and 2.0 mm)"),
+        ([10], "slice 10 (S 0.0 mm)"),
+    ],
+)
+def test_slices_are_named_by_number_and_by_where_they_lie(slices: list[int], words: str) -> None:
+    assert name_slices(slices, lambda index: index - 10.02) == words
+    assert name_slices(slices, lambda index: index - 10.0, "apex") == words.replace(")", ", apex)")
+    assert name_slices(slices) == words.partition(" (")[0]

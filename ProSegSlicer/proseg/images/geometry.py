@@ -41,6 +41,20 @@ def input_slice_indices(like: sitk.Image, ks: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(k if code[axis] == "S" else last - k for k in (int(k) for k in ks)))
 
 
+def superior_mm(like: sitk.Image, index: int) -> float:
+    """How far to the patient's superior a slice of ``like`` lies, mm: what Slicer's axial view shows of it.
+
+    Args:
+        like: the image; of an oblique one the middle of the slice counts.
+        index: along its slice axis, the one nearest to S, counted from 0; it need not lie within.
+    """
+    code = orientation_code(like)
+    axis = next(axis for axis, letter in enumerate(code) if letter in SUPERIOR_AXES)
+    place = [(size - 1) / 2 for size in like.GetSize()]
+    place[axis] = index
+    return like.TransformContinuousIndexToPhysicalPoint(place)[2]
+
+
 def grid_of(lps_image: sitk.Image) -> Grid:
     """The grid of an LPS-oriented image."""
     size, spacing = lps_image.GetSize(), lps_image.GetSpacing()

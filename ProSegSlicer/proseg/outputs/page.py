@@ -12,12 +12,13 @@ import io
 import os
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from proseg.flags import Severity
-from proseg.images.geometry import input_slice_indices
+from proseg.images.geometry import input_slice_indices, superior_mm
 from proseg.labels import ZONES
-from proseg.outputs.preview import Tile, tiles
+from proseg.outputs.preview import Tile, slice_name, slice_zero, tiles
 from proseg.outputs.report import INTENDED_USE, report
 from proseg.outputs.review import Comparison, Review, fingerprint, sign_off
 from proseg.segmentation.measurements import Measurements
@@ -129,7 +130,7 @@ def page(
 {_origin(findings.provenance, findings.notes)}
 </div>
 <footer><strong>{_text(INTENDED_USE)} Not a medical device.</strong>
-Slices are counted from 0 along the image's slice axis.</footer>
+{slice_zero(findings.image)} S: millimetres to the patient's superior, as Slicer's axial view shows them.</footer>
 </body>
 </html>
 """
@@ -201,7 +202,10 @@ def _flagged(findings: Findings, edited: bool) -> str:
         told = f"<ul>{''.join(groups)}</ul>"
     else:
         told = f"<p>{'No quality flag was raised.' if findings.provenance else 'Not assessed.'}</p>"
-    slices = f"<p>To check: {_text(name_slices(findings.slices_to_check))}.</p>" if findings.slices_to_check else ""
+    slices = ""
+    if findings.slices_to_check:
+        named = name_slices(findings.slices_to_check, partial(superior_mm, findings.image))
+        slices = f"<p>To check: {_text(named)}.</p>"
     note = f'<p class="dim">{EDITED}</p>' if edited else ""
     return f"<section><h2>Quality</h2>{told}{slices}{note}</section>"
 
@@ -232,8 +236,8 @@ def _figure(tile: Tile) -> str:
         low = ' class="low"' if tile.confidence < LOW_CONFIDENCE else ""
         confidence = f"<span{low}>{tile.confidence:.0%}</span>"
     kind = tile.severity.value if tile.severity else ""
-    picture = f'<img src="data:image/png;base64,{data}" alt="Slice {tile.index} with its contours">'
-    caption = f"<figcaption><div>Slice {tile.index}{level}</div>{confidence}</figcaption>"
+    picture = f'<img src="data:image/png;base64,{data}" alt="{_text(tile.name)} with its contours">'
+    caption = f"<figcaption><div>{_text(tile.name)}{level}</div>{confidence}</figcaption>"
     return f'<figure class="{kind}">{picture}{caption}</figure>\n'
 
 
@@ -257,7 +261,7 @@ def _confidence(findings: Findings, edited: bool) -> str:
         marks.append(
             f'<rect x="{middle - wide / 2:.1f}" y="{base - FULL * value:.1f}" '
             f'width="{wide:.1f}" height="{FULL * value:.1f}" fill="{colour}">'
-            f"<title>Slice {index}: {value:.2f}</title></rect>"
+            f"<title>{slice_name(findings.image, index)}: {value:.2f}</title></rect>"
         )
         if place % every == 0:
             marks.append(f'<text x="{middle:.1f}" y="{base + 12}" text-anchor="middle">{index}</text>')
@@ -285,7 +289,6 @@ def _origin(provenance: Provenance | None, notes: tuple[str, ...]) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in provenance.packages.items())
         lines = [
             _text(f"{provenance.model} {provenance.version} on {provenance.device}, {provenance.dtype}{seconds}"),
-            _text(provenance.device_reason),
             f"Weights SHA-256 <code>{_text(provenance.sha256)}</code>",
             _text(versions),
         ]

@@ -17,10 +17,10 @@ import SimpleITK as sitk
 from PIL import Image, ImageDraw, ImageFont
 
 from proseg.flags import Severity
-from proseg.images.geometry import input_slice_indices, to_lps
+from proseg.images.geometry import input_slice_indices, superior_mm, to_lps
 from proseg.labels import ZONES
 from proseg.outputs.contours import Colour, bright, outlined
-from proseg.segmentation.quality import LOW_CONFIDENCE
+from proseg.segmentation.quality import LOW_CONFIDENCE, mm
 from proseg.segmentation.result import Findings
 from proseg.system.atomic import OutputSet, atomic
 
@@ -44,6 +44,7 @@ class Tile:
     Attributes:
         picture: the slice with its contours, RGB; all tiles of a result have the same size.
         index: zero-based along the input's slice axis.
+        name: the slice in words, as ``slice_name`` gives it.
         level: where in the gland: "base", "mid", "apex", "above the gland", "below the gland"; empty without a gland.
         confidence: the Dice, 0..1, that the model expects of its contours here; None where it says nothing.
         severity: of the worst flag that asks for a look at this slice; None if there is none.
@@ -51,6 +52,7 @@ class Tile:
 
     picture: Image.Image
     index: int
+    name: str
     level: str
     confidence: float | None
     severity: Severity | None
@@ -81,8 +83,20 @@ def tiles(findings: Findings) -> list[Tile]:
         worst = {flag.severity for flag in findings.serious_flags if index in flag.slices}
         severity = next((severity for severity in reversed(Severity) if severity in worst), None)
         picture = _picture(stack, k, with_scale=not drawn)
-        drawn.append(Tile(picture, index, _level(gland, k), findings.slice_confidence.get(index), severity))
+        name = slice_name(findings.image, index)
+        drawn.append(Tile(picture, index, name, _level(gland, k), findings.slice_confidence.get(index), severity))
     return drawn
+
+
+def slice_name(image: sitk.Image, index: int) -> str:
+    """A slice by its number and by where it lies: "Slice 3 (S 12.0 mm)"."""
+    return f"Slice {index} (S {mm(superior_mm(image, index))} mm)"
+
+
+def slice_zero(image: sitk.Image) -> str:
+    """How slices are counted, and where the first of them lies, in a sentence."""
+    end = "inferior" if superior_mm(image, 0) < superior_mm(image, 1) else "superior"
+    return f"Slices are counted from 0 along the image's slice axis; slice 0 is the most {end}."
 
 
 def preview(findings: Findings) -> Image.Image:
@@ -183,14 +197,14 @@ def _annotate(draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int) -> Non
     if tile.severity:
         draw.rectangle((left, top, left + TILE - 1, bottom - 1), outline=SEVERITY_COLOURS[tile.severity], width=2)
     baseline = bottom + 8
-    name = f"Slice {tile.index}"
+    name = _spelt(tile.name)
     draw.text((left, baseline), name, TEXT, _font(17))
-    draw.text((left + _font(17).getlength(name) + 10, baseline), tile.level, DIM, _font(17))
+    draw.text((left + _font(17).getlength(name) + 10, baseline), tile.level.removesuffix(" the gland"), DIM, _font(17))
     if tile.confidence is not None:
         colour = AMBER if tile.confidence < LOW_CONFIDENCE else DIM
         right = left + TILE
         draw.text((right, baseline), f"{tile.confidence:.0%}", colour, _font(17), "ra")
-        start, end, y = right - 122, right - 48, baseline + 8
+        start, end, y = right - 110, right - 48, baseline + 8
         draw.line((start, y, end, y), FAINT, 4)
         draw.line((start, y, start + round((end - start) * min(max(tile.confidence, 0), 1)), y), colour, 4)
 
@@ -250,7 +264,8 @@ def _footer_lines(findings: Findings) -> list[tuple[str, Colour | None, int]]:
     model = findings.provenance
     origin = f"{model.model} {model.version}" if model else "drawn by hand"
     about = (
-        f"{RESEARCH_USE}  \u00b7  {origin}  \u00b7  slices counted from 0, superior to inferior  \u00b7  "
+        f"{RESEARCH_USE}  \u00b7  {origin}  \u00b7  pictures from superior to inferior  \u00b7  "
+        f"{slice_zero(findings.image).rstrip('.')}  \u00b7  S: mm to the patient's superior  \u00b7  "
         "R, L: the patient's right and left  \u00b7  bars: the Dice the model expects"
     )
     return [*lines, *((line, None, 16) for line in _wrapped(about, 16))]
@@ -282,7 +297,7 @@ def _wrapped(text: str, size: int) -> list[str]:
 
 def _spelt(text: str) -> str:
     """Text in the letters that Pillow's own font has."""
-    for sign, letters in (("\u2013", "-"), ("\u2014", "-"), ("\u00d7", "x"), ("\u2265", ">="), ("\u2264", "<=")):
+    for sign, letters in zip("\u2212\u2013\u2014\u00d7\u2265\u2264", ("-", "-", "-", "x", ">=", "<="), strict=True):
         text = text.replace(sign, letters)
     folded = unicodedata.normalize("NFKD", text)
     kept = (c for c in folded if not unicodedata.combining(c))

@@ -18,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import InputError
-from proseg.images.geometry import input_slice_indices, to_lps
+from proseg.images.geometry import input_slice_indices, superior_mm, to_lps
 from proseg.labels import CG, CLASS_COUNT, PZ
 from proseg.segmentation.measurements import MM3_PER_ML
 from proseg.segmentation.quality import name_slices
@@ -49,6 +49,7 @@ class Comparison:
         gland_change_ml: likewise of both together, mL.
         voxels_changed: number of voxels with another label.
         slices_changed: zero-based indices along the input's slice axis of the slices that hold them, ascending.
+        slices_superior_mm: where each lies, mm to the patient's superior; empty in comparisons of earlier versions.
     """
 
     pz_dice: float | None
@@ -59,6 +60,7 @@ class Comparison:
     gland_change_ml: float
     voxels_changed: int
     slices_changed: tuple[int, ...]
+    slices_superior_mm: tuple[float, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -69,7 +71,8 @@ class Comparison:
         """The comparison in plain words."""
         if not self.changed:
             return "Unchanged from the AI's contour."
-        edited = f"Edited in {name_slices(self.slices_changed)}:"
+        lie = dict(zip(self.slices_changed, self.slices_superior_mm, strict=False))
+        edited = f"Edited in {name_slices(self.slices_changed, lie.__getitem__ if lie else None)}:"
         if self.gland_dice != 1:
             return (
                 f"{edited} gland {_change(self.gland_change_ml)} (Dice {_dice(self.gland_dice)} with the AI's contour)."
@@ -81,7 +84,8 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""
-        return asdict(self) | {"slices_changed": list(self.slices_changed)}
+        slices = {name: list(getattr(self, name)) for name in ("slices_changed", "slices_superior_mm")}
+        return asdict(self) | slices
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Comparison:
@@ -91,8 +95,13 @@ class Comparison:
             InputError: it is not what ``to_dict`` gives.
         """
         try:
-            known = {field.name: content[field.name] for field in fields(cls)}
-            return cls(**known | {"slices_changed": tuple(int(index) for index in known["slices_changed"])})
+            told = {"slices_superior_mm": (), **content}
+            known = {field.name: told[field.name] for field in fields(cls)}
+            slices = tuple(int(index) for index in known["slices_changed"])
+            lie = tuple(float(place) for place in known["slices_superior_mm"])
+            return cls(
+                **known | {"slices_changed": slices, "slices_superior_mm": lie if len(lie) == len(slices) else ()}
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable() from error
 
@@ -180,11 +189,13 @@ def compare(ai: sitk.Image, current: sitk.Image) -> Comparison:
         dice[name] = 2 * common / sum(counts) if sum(counts) else None
         change_ml[name] = (counts[1] - counts[0]) * voxel_ml
     different = before != after
+    slices = input_slice_indices(ai, np.flatnonzero(different.any(axis=(1, 2))))
     return Comparison(
         **{f"{name}_dice": value for name, value in dice.items()},
         **{f"{name}_change_ml": value for name, value in change_ml.items()},
         voxels_changed=int(np.count_nonzero(different)),
-        slices_changed=input_slice_indices(ai, np.flatnonzero(different.any(axis=(1, 2)))),
+        slices_changed=slices,
+        slices_superior_mm=tuple(round(superior_mm(ai, index), 3) for index in slices),
     )
 
 

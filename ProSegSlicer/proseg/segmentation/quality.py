@@ -20,6 +20,8 @@ from proseg.segmentation.cleanup import pieces
 from proseg.segmentation.measurements import MM3_PER_ML
 
 ToInputSlices = Callable[[Iterable[int]], tuple[int, ...]]
+Superior = Callable[[int], float]
+"""Where a slice of the input lies: mm to the patient's superior."""
 
 # Whole glands of the development cases (52 zonal, 30 gland-only) measure 16-315 mL, PZ 5-42 mL, CG 8-304 mL, the PZ
 # 4-67 % of its gland: the limits leave room for honest extremes beyond these.
@@ -120,6 +122,7 @@ def assess(
     box: tuple[slice, slice, slice],
     image_shape: tuple[int, int, int],
     to_input_slices: ToInputSlices,
+    superior: Superior | None = None,
 ) -> tuple[QualityFlag, ...]:
     """Everything about a result that asks for a look.
 
@@ -132,6 +135,7 @@ def assess(
         box: where the arrays lie in the whole LPS-oriented image, slices (start, stop) along k, j, i.
         image_shape: size of the whole LPS-oriented image along k, j, i.
         to_input_slices: turns ks of the whole LPS-oriented image into ascending slice indices of the input.
+        superior: where such a slice of the input lies; without it flags name only its number.
 
     Returns:
         Flags in a fixed order; only `nothing_found` if there is no gland.
@@ -146,13 +150,13 @@ def assess(
         return to_input_slices(box[0].start + int(k) for k in ks)
 
     return (
-        *_pieces_flags(strays, strays_ml, inputs),
-        *_gap_flags(gland | strays, inputs),
-        *_border_flags(gland, box, image_shape, inputs),
+        *_pieces_flags(strays, strays_ml, inputs, superior),
+        *_gap_flags(gland | strays, inputs, superior),
+        *_border_flags(gland, box, image_shape, inputs, superior),
         *_volume_flags(labels, voxel_ml),
         *_orientation_flags(labels, spacing_kji[1]),
         *(() if believed else (DOUBTFUL,)),
-        *_confidence_flags(confidence, gland, box[0].start, to_input_slices),
+        *_confidence_flags(confidence, gland, box[0].start, to_input_slices, superior),
     )
 
 
@@ -165,25 +169,31 @@ def _strays(raw_gland: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, float]:
     return large[numbered], float(sizes_ml[large].sum())
 
 
-def _pieces_flags(strays: np.ndarray, strays_ml: float, inputs: ToInputSlices) -> Iterator[QualityFlag]:
+def _pieces_flags(
+    strays: np.ndarray, strays_ml: float, inputs: ToInputSlices, superior: Superior | None
+) -> Iterator[QualityFlag]:
     if strays_ml > 0:
         slices = inputs(_filled_slices(strays))
-        where = f"{strays_ml:.1f} mL lies apart from the largest, in {name_slices(slices)}"
+        where = f"{strays_ml:.1f} mL lies apart from the largest, in {name_slices(slices, superior)}"
         sentence = f"The gland was found in more than one piece: {where}."
         yield QualityFlag("more_than_one_piece", Severity.WARNING, sentence, slices)
 
 
-def _gap_flags(gland: np.ndarray, inputs: ToInputSlices) -> Iterator[QualityFlag]:
+def _gap_flags(gland: np.ndarray, inputs: ToInputSlices, superior: Superior | None) -> Iterator[QualityFlag]:
     filled = _filled_slices(gland)
     missing = np.setdiff1d(np.arange(filled[0], filled[-1]), filled)
     if missing.size:
         slices = inputs(missing)
-        sentence = f"The gland is missing from {name_slices(slices)}, though it is found above and below."
+        sentence = f"The gland is missing from {name_slices(slices, superior)}, though it is found above and below."
         yield QualityFlag("slice_gap", Severity.WARNING, sentence, slices)
 
 
 def _border_flags(
-    gland: np.ndarray, box: tuple[slice, slice, slice], image_shape: tuple[int, int, int], inputs: ToInputSlices
+    gland: np.ndarray,
+    box: tuple[slice, slice, slice],
+    image_shape: tuple[int, int, int],
+    inputs: ToInputSlices,
+    superior: Superior | None,
 ) -> Iterator[QualityFlag]:
     areas = gland.sum(axis=(1, 2))
     sides: list[str] = []
@@ -202,7 +212,8 @@ def _border_flags(
     if sides:
         slices = inputs(sorted(ks))
         edges = f"{_listed(sides)} {'edge' if len(sides) == 1 else 'edges'}"
-        sentence = f"The gland touches the {edges} of the image ({name_slices(slices)}): part of it may lie outside."
+        where = f"the {edges} of the image in {name_slices(slices, superior)}"
+        sentence = f"The gland touches {where}: part of it may lie outside."
         yield QualityFlag("touches_border", Severity.WARNING if cut_off else Severity.INFO, sentence, slices)
 
 
@@ -242,7 +253,11 @@ def _orientation_flags(labels: np.ndarray, spacing_j: float) -> Iterator[Quality
 
 
 def _confidence_flags(
-    confidence: dict[int, float], gland: np.ndarray, first: int, to_input_slices: ToInputSlices
+    confidence: dict[int, float],
+    gland: np.ndarray,
+    first: int,
+    to_input_slices: ToInputSlices,
+    superior: Superior | None,
 ) -> Iterator[QualityFlag]:
     low = sorted(k for k, value in confidence.items() if value < LOW_CONFIDENCE)
     if not low:
@@ -253,7 +268,7 @@ def _confidence_flags(
     def region(k: int) -> str:
         return "apex" if k < start + third else "mid-gland" if k < start + 2 * third else "base"
 
-    places = [f"{name_slices(to_input_slices(ks))} ({place})" for place, ks in groupby(low, region)]
+    places = [name_slices(to_input_slices(ks), superior, place) for place, ks in groupby(low, region)]
     lowest = min(confidence[k] for k in low)
     sentence = f"The contours are uncertain in {_listed(places)}: confidence down to {lowest:.2f}."
     inner = range(start + END_SLICES, first + filled[-1] - END_SLICES + 1)
@@ -266,13 +281,28 @@ def _filled_slices(mask: np.ndarray) -> np.ndarray:
     return np.flatnonzero(mask.any(axis=(1, 2)))
 
 
-def name_slices(slices: Sequence[int]) -> str:
-    """Ascending indices in words: "slice 4", "slices 4 and 5", "slices 4 to 7 and 12"."""
+def name_slices(slices: Sequence[int], superior: Superior | None = None, place: str = "") -> str:
+    """Ascending indices in words, with where they lie: "slices 4 to 7 and 12 (S 10.5 to 19.5 and 34.5 mm, base)".
+
+    Args:
+        slices: the indices.
+        superior: where each lies; without it only the numbers are named.
+        place: what else to say of all of them.
+    """
     runs = [[s for _, s in run] for _, run in groupby(enumerate(slices), lambda pair: pair[1] - pair[0])]
-    words = []
-    for run in runs:
-        words += [f"{run[0]} to {run[-1]}"] if len(run) > 2 else [str(s) for s in run]
-    return f"{'slice' if len(slices) == 1 else 'slices'} {_listed(words)}"
+    # of two neighbours both are named
+    ends = [end for run in runs for end in ([(run[0], run[-1])] if len(run) > 2 else [(s, s) for s in run])]
+    named = _listed([str(low) if low == high else f"{low} to {high}" for low, high in ends])
+    where = [place] if place else []
+    if superior:
+        lie = [f"{mm(superior(low))}" + (f" to {mm(superior(high))}" if low != high else "") for low, high in ends]
+        where.insert(0, f"S {_listed(lie)} mm")
+    return f"{'slice' if len(slices) == 1 else 'slices'} {named}" + (f" ({', '.join(where)})" if where else "")
+
+
+def mm(length: float) -> str:
+    """A signed length to a tenth, with a minus sign as it is printed."""
+    return f"{round(length, 1) + 0.0:.1f}".replace("-", "\u2212")
 
 
 def _listed(words: Sequence[str]) -> str:

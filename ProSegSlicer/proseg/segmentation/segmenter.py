@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import proseg
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
-from proseg.images.geometry import from_lps, grid_of, input_slice_indices, to_lps
+from proseg.images.geometry import from_lps, grid_of, input_slice_indices, superior_mm, to_lps
 from proseg.model.devices import choose_device
 from proseg.model.weights import load_model
 from proseg.segmentation.cleanup import clean_up, raw_labels
@@ -97,6 +98,7 @@ class Segmenter:
                 box=prediction.box,
                 image_shape=voxels.shape,
                 to_input_slices=lambda ks: input_slice_indices(t2w.image, ks),
+                superior=partial(superior_mm, t2w.image),
             )
             measurements = measure(labelmap, psa_ng_ml)
         by_input_slice = {input_slice_indices(t2w.image, [k])[0]: value for k, value in confidence.items()}
