@@ -30,6 +30,10 @@ class Answers:
         """As ``qt_questions.Asks``."""
         return self._answer("rerun", name, why)
 
+    def belongs(self, segmentation: str, volume: str) -> bool:
+        """As ``qt_questions.Asks``."""
+        return self._answer("belongs", segmentation, volume)
+
     def restore(self, edits: str) -> bool:
         """As ``qt_questions.Asks``."""
         return self._answer("restore", edits)
