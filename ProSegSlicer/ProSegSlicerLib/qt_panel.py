@@ -19,6 +19,7 @@ from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_results import ResultsPart
 from ProSegSlicerLib.qt_review import ReviewPart
 from ProSegSlicerLib.qt_run import RunPart, StartsJobs
+from ProSegSlicerLib.scene import application_logic
 
 REFRESH_MS = 200  # after an edit: long enough not to measure in the middle of a stroke
 
@@ -40,7 +41,7 @@ class Panel(VTKObservationMixin):
         self._segmentation: Any = None
         self._watched: Any = None  # what is inside ``_segmentation``: the edits are told by that
         self._is_3d_shown = False
-        self._is_binding = False
+        self._is_binding, self._turns = False, True
         self._edited_zone = ""
         self._reviewer: str | None = None  # as the parameter node had it last
         self.run = RunPart(ui, logic, questions, self._on_done)
@@ -142,10 +143,12 @@ class Panel(VTKObservationMixin):
             self._choose(*matching)
             return  # that came back here
         if p.reviewer != self._reviewer:  # else the text is the reader's, who may be typing just now
-            self._reviewer = self.ui.reviewerEdit.text = p.reviewer
+            self._reviewer = p.reviewer
+            self.ui.reviewerEdit.text = p.reviewer or user_name()
         self._volume = wanted[0]
         self._watch(wanted[1])
         if wanted != before:
+            self._turns = p.turnViews
             self._follow()
         self._show_in_views()
         self.refresh()
@@ -229,6 +232,10 @@ class Panel(VTKObservationMixin):
         if self._segmentation is None:
             return
         overlay.show_uncertainty(self._segmentation, p.showUncertainty)
+        if p.turnViews != self._turns:
+            self._turns = p.turnViews
+            if self._volume is not None:
+                views.turn(self._volume, in_its_plane=self._turns)
         if p.show3D != self._is_3d_shown:  # only when ticked: whoever hides them elsewhere has reasons
             self._is_3d_shown = p.show3D
             overlay.show_3d(self._segmentation, p.show3D)
@@ -252,3 +259,9 @@ class Panel(VTKObservationMixin):
     def _on_reviewer(self, name: str) -> None:
         if self.parameters is not None:
             self._reviewer = self.parameters.reviewer = name
+
+
+def user_name() -> str:
+    """The user's name in Slicer's application settings; empty where none is entered."""
+    told = application_logic().GetUserInformation()
+    return (told.GetName() or "").strip() if told else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from enum import Enum
@@ -18,6 +19,7 @@ from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.qt_look import Tone, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
+from ProSegSlicerLib.segments import OverlapError
 
 POLL_MS = 50
 
@@ -62,6 +64,8 @@ class RunPart:
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", lambda: self._look())
+        self.double_click_s = qt.QApplication.doubleClickInterval() / 1000
+        self._began = 0.0
         ui.segmentButton.connect("clicked(bool)", lambda: self.click())
         ui.detailsButton.connect("toggled(bool)", lambda shown: ui.detailsText.setVisible(shown))
         self.tell("")
@@ -77,7 +81,8 @@ class RunPart:
     def click(self) -> None:
         """Segment; or cancel, while it runs."""
         if self.phase is Phase.RUNNING:
-            self.cancel()
+            if time.monotonic() - self._began >= self.double_click_s:  # else it is the second half of a double click
+                self.cancel()
         elif self.phase is Phase.IDLE and self._is_ready():
             self.tell("")
             with _Guard(self):
@@ -155,6 +160,7 @@ class RunPart:
     def _start(self, target: Any) -> None:
         self.job = self.logic.start(self.volume, target, self.device)
         self.phase = Phase.RUNNING
+        self._began = time.monotonic()
         self._timer.start()
 
     def _look(self) -> None:
@@ -208,6 +214,8 @@ def _work_in(segmentation: Any) -> str:
         if review.edited(segmentation):
             compared = review.comparison(segmentation)
             return compared.sentence() if compared else _("It holds contours that are not the AI's.")
+    except OverlapError as error:
+        return error.sentence
     except InputError:  # it never held zones
         pass
     return ""

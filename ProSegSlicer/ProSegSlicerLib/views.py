@@ -44,16 +44,19 @@ def follow(
         overlay.show_uncertainty(segmentation, with_uncertainty)
     if volume is not None and is_new:
         if in_its_plane and is_tilted(volume):
-            turn_to(volume)
+            turn(volume, in_its_plane)
         _fit()
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
 
 
-def turn_to(volume: Any) -> None:
-    """Turn all slice views to a volume's own planes: there its slices are shown as they were taken."""
+def turn(volume: Any, in_its_plane: bool) -> None:
+    """Turn all slice views to a volume's own planes, where its slices are shown as they were taken, or back."""
     for view in nodes_of("vtkMRMLSliceNode"):
-        view.RotateToVolumePlane(volume)
+        if in_its_plane:
+            view.RotateToVolumePlane(volume)
+        else:
+            view.SetOrientationToDefault()
 
 
 def show_contours(segmentation: Any) -> None:

@@ -108,6 +108,29 @@ def test_contours_without_an_ai_result_can_be_signed_but_not_compared(case: Any,
     assert case.ui.statusLabel.text.startswith("Reviewed by")
 
 
+def test_the_reviewers_name_is_offered_from_slicers_user_information(case: Any, volume: Any) -> None:
+    from ProSegSlicerLib.scene import application_logic
+
+    user = application_logic().GetUserInformation()
+    user.SetName("Ann Reader")
+    try:
+        parameters = case.panel.parameters
+        case.panel.bind(None)
+        case.panel.bind(parameters)
+        assert case.ui.reviewerEdit.text == "Ann Reader"
+    finally:
+        user.SetName("")
+
+
+def test_what_lacks_a_zone_cannot_be_signed_and_says_so(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume)
+    segmentation.GetSegmentation().RemoveSegment("CG")
+    case.settle()
+    case.ui.reviewerEdit.text = "Ann"
+    assert not case.ui.reviewedButton.enabled
+    assert "CG is not drawn" in case.ui.statusLabel.text
+
+
 def test_the_reviewer_is_kept_with_the_scene(case: Any) -> None:
     case.ui.reviewerEdit.text = " Änne "
     case.ui.reviewerEdit.editingFinished.emit()

@@ -162,10 +162,13 @@ def test_views_turn_to_the_plane_of_a_tilted_volume_unless_that_is_not_wished(
 
     slices = ijk_to_ras(b)[:3, 2]
     assert abs(slices @ normal()) == pytest.approx(b.GetSpacing()[2], rel=1e-6)
-    case.panel.parameters.turnViews = False
-    plane.SetOrientationToAxial()
+    plane.SetDefaultOrientation("Axial")
+    case.ui.turnViewsCheckBox.checked = False
+    assert normal() == [0, 0, 1]
     case.select(a)
     assert normal() == [0, 0, 1]
+    case.ui.turnViewsCheckBox.checked = True
+    assert abs(slices @ normal()) == pytest.approx(b.GetSpacing()[2], rel=1e-6)
 
 
 def test_contours_hidden_by_their_eye_are_seen_after_a_run_into_them(case: Any, view: Any, patients: Any) -> None:
