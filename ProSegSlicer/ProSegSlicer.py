@@ -37,8 +37,10 @@ from proseg.segmentation.measurements import measure
 from proseg.worker.client import WorkerClient
 from ProSegSlicerLib import review, segments, volumes
 from ProSegSlicerLib.job import Job, JobState
+from ProSegSlicerLib.overlay import remove_orphans
 
 POLL_S = 0.02  # between looks at a run that a script waits for
+FIRST = 100.0  # priority of an observer: before Slicer's own widgets
 
 
 class ProSegSlicer(ScriptedLoadableModule):
@@ -98,6 +100,7 @@ class ProSegSlicerParameterNode:
     reviewer: str = ""
     show3D: bool = False
     showUncertainty: bool = False
+    turnViews: bool = True  # to the plane of a tilted volume
 
 
 class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -106,6 +109,7 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent: Any = None) -> None:
         self.logic: Any = None
         self.panel: Any = None
+        self._before_reading: tuple[Any, Any] = (None, None)  # what was selected when another scene began to be read
         # Last, as it calls ``setup`` itself where there is no parent. It is what initialises the mixin, too.
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
@@ -126,9 +130,15 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for event, method in (
             (slicer.mrmlScene.StartCloseEvent, self._on_scene_closing),
             (slicer.mrmlScene.EndCloseEvent, self._on_scene_new),
+            (slicer.mrmlScene.StartImportEvent, self._on_scene_reading),
             (slicer.mrmlScene.EndImportEvent, self._on_scene_new),
+            (slicer.mrmlScene.NodeAddedEvent, self._on_node_added),
+            (slicer.mrmlScene.NodeRemovedEvent, self._on_node_removed),
         ):
             self.addObserver(slicer.mrmlScene, event, method)
+        # Before the selectors, which move on to the next node, another patient's, when theirs goes.
+        going = slicer.mrmlScene.NodeAboutToBeRemovedEvent
+        self.addObserver(slicer.mrmlScene, going, self._on_node_going, priority=FIRST)
         slicer.app.connect("aboutToQuit()", self.cleanup)
         self._show_scene()
 
@@ -158,18 +168,41 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _on_scene_closing(self, _caller: Any = None, _event: Any = None) -> None:
         self.panel.run.cancel()
+        self._before_reading = (None, None)
         self.panel.bind(None)
+
+    def _on_scene_reading(self, _caller: Any = None, _event: Any = None) -> None:
+        self._before_reading = self.panel.chosen
+        self.panel.bind(None)  # the selectors lose their choice meanwhile, which is no choice of the reader's
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_going(self, _caller: Any, _event: Any, node: Any) -> None:
+        self.panel.on_removal(node)
+
+    def _on_node_removed(self, _caller: Any = None, _event: Any = None) -> None:
+        if not slicer.mrmlScene.IsBatchProcessing():
+            remove_orphans()
+
+    def _on_node_added(self, _caller: Any = None, _event: Any = None) -> None:
+        if self._is_seen() and not slicer.mrmlScene.IsBatchProcessing():
+            self.panel.on_added()
+
+    def _is_seen(self) -> bool:
+        return getattr(self.parent, "isEntered", True)  # a panel of its own is never entered
 
     def _on_scene_new(self, _caller: Any = None, _event: Any = None) -> None:
         self.panel.bind(None)  # whatever it was bound to is another scene's, or was read over
-        if getattr(self.parent, "isEntered", True):  # else ``enter`` does it; a panel of its own is never entered
+        if self._is_seen():  # else ``enter`` does it
             self._show_scene()
 
     def _show_scene(self) -> None:
         """Bind the panel to the scene's parameter node, if it is not yet."""
         if self.panel.parameters is None:
             self.panel.bind(self.logic.getParameterNode())
-        self.panel.choose_only_volume()
+        before, self._before_reading = self._before_reading, (None, None)
+        if before not in ((None, None), self.panel.chosen):  # the scene that was added brought its own choice
+            self.panel.let_go()
+        self.panel.look_at_scene()
 
 
 class ProSegSlicerLogic(ScriptedLoadableModuleLogic):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import SimpleITK as sitk
@@ -9,7 +10,7 @@ import slicer
 import vtk
 
 from ProSegSlicerLib.scene import mrml_scene, nodes_of
-from ProSegSlicerLib.segments import SURFACE, input_volume, zones
+from ProSegSlicerLib.segments import LABELMAP, SURFACE, input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, set_image, slice_centre
 
 UNCERTAINTY_ROLE = "ProSegSlicer.Uncertainty"  # from a segmentation to its uncertainty volume
@@ -29,9 +30,10 @@ def set_uncertainty(segmentation: Any, image: sitk.Image) -> Any:
     node = uncertainty_volume(segmentation)
     if node is None:
         volume = input_volume(segmentation)
-        node = add_volume(image, f"{volume.GetName() if volume else segmentation.GetName()} uncertainty")
+        # Hidden from the start, which is when Slicer looks: it is no image to segment, no selector shall offer it.
+        node = add_volume(image, f"{volume.GetName() if volume else segmentation.GetName()} uncertainty", hidden=True)
+        node.SetAttribute(UNCERTAINTY_ROLE, "1")
         segmentation.SetNodeReferenceID(UNCERTAINTY_ROLE, node.GetID())
-        node.SetHideFromEditors(True)  # it is no image to segment: no selector shall offer it
         display = node.GetDisplayNode()
         display.SetAndObserveColorNodeID(HEAT)
         display.AutoWindowLevelOff()
@@ -52,27 +54,47 @@ def show_uncertainty(segmentation: Any, shown: bool) -> None:
     for composite in nodes_of("vtkMRMLSliceCompositeNode"):
         is_ours = composite.GetForegroundVolumeID() == node.GetID()
         if shown and not is_ours:
-            composite.SetAttribute(FOREGROUND, composite.GetForegroundVolumeID() or "")
+            before = composite.GetForegroundVolumeID() or "", composite.GetForegroundOpacity()
+            composite.SetAttribute(FOREGROUND, json.dumps(before))
             composite.SetForegroundVolumeID(node.GetID())
             composite.SetForegroundOpacity(OPACITY)
         elif not shown and is_ours:
-            before = composite.GetAttribute(FOREGROUND)
-            composite.SetForegroundVolumeID(before if before and mrml_scene().GetNodeByID(before) else None)
+            name, opacity = json.loads(composite.GetAttribute(FOREGROUND) or '["", 0.0]')
+            composite.SetForegroundVolumeID(name if name and mrml_scene().GetNodeByID(name) else None)
+            composite.SetForegroundOpacity(opacity)
             composite.SetAttribute(FOREGROUND, None)
 
 
+def remove_orphans() -> None:
+    """Remove the uncertainty volumes that no segmentation has: nobody could see them, or delete them."""
+    kept = {node.GetNodeReferenceID(UNCERTAINTY_ROLE) for node in nodes_of("vtkMRMLSegmentationNode")}
+    for node in nodes_of("vtkMRMLScalarVolumeNode"):
+        if node.GetAttribute(UNCERTAINTY_ROLE) and node.GetID() not in kept:
+            mrml_scene().RemoveNode(node)
+
+
 def show_3d(segmentation: Any, shown: bool) -> None:
-    """Show the zones' surfaces in the 3D views, or hide them."""
-    if shown and not segmentation.GetSegmentation().ContainsRepresentation(SURFACE):
+    """Show the zones' surfaces in the 3D views, or do away with them, as Slicer's own Show 3D button does."""
+    inside, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
+    if not shown:
+        segmentation.RemoveClosedSurfaceRepresentation()
+    elif not inside.ContainsRepresentation(SURFACE):
         segmentation.CreateClosedSurfaceRepresentation()
-    display = segmentation.GetDisplayNode()
     if display:
-        display.SetVisibility3D(shown)
+        display.SetPreferredDisplayRepresentationName3D(SURFACE if shown else "")
+        display.SetPreferredDisplayRepresentationName2D(LABELMAP)
+        if shown:
+            display.SetVisibility3D(True)
+
+
+def is_3d_shown(segmentation: Any) -> bool:
+    """Whether the surfaces are there to be seen."""
+    return segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
 
 
 def jump_to_slice(segmentation: Any, index: int) -> None:
     """Move all slice views to the gland's middle in a slice, counted along the input's slice axis."""
-    here = slice_centre(zones(segmentation), index)
+    here = slice_centre(zones(segmentation, overlaps=True), index)
     slicer.vtkMRMLSliceNode.JumpAllSlices(mrml_scene(), *to_world(segmentation, here))
 
 

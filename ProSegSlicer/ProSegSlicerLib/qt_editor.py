@@ -22,7 +22,9 @@ def open_segment_editor(segmentation: Any) -> None:
 def prepare_segment_editor(segmentation: Any) -> Any:
     """Point the Segment Editor's settings at a segmentation; the settings' node.
 
-    What is drawn in one segment is taken from the others, whatever is shown. A zone that is selected already stays so.
+    Segments may overlap there: a lesion that is drawn takes nothing from the zones, nor a zone from the lesion. Between
+    the two zones the panel takes care of it, stroke by stroke (``segments.keep_apart``). A zone that is selected
+    already stays so.
     """
     scene = mrml_scene()
     editor = scene.GetSingletonNode(MODULE, "vtkMRMLSegmentEditorNode")
@@ -37,6 +39,15 @@ def prepare_segment_editor(segmentation: Any) -> Any:
     editor.SetAndObserveSourceVolumeNode(input_volume(segmentation))
     if zones:
         editor.SetSelectedSegmentID(before if before in zones else zones[0])
-    editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
+    editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
     editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
+    editor.SetSourceVolumeIntensityMask(False)
     return editor
+
+
+def zone_being_edited(segmentation: Any) -> str:
+    """The ID of the zone that the Segment Editor has selected in this segmentation; empty if it is none."""
+    editor = mrml_scene().GetSingletonNode(MODULE, "vtkMRMLSegmentEditorNode")
+    if editor is None or editor.GetSegmentationNode() is not segmentation:
+        return ""
+    return next((zone.short for zone in ZONES if zone.short == editor.GetSelectedSegmentID()), "")

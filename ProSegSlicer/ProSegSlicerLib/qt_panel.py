@@ -9,9 +9,11 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
-from ProSegSlicerLib import overlay, segments
+from proseg.errors import InputError
+from ProSegSlicerLib import overlay, segments, views, volumes
 from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
+from ProSegSlicerLib.qt_editor import zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
 from ProSegSlicerLib.qt_look import busy
 from ProSegSlicerLib.qt_psa import PsaPart
@@ -19,6 +21,7 @@ from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_results import ResultsPart
 from ProSegSlicerLib.qt_review import ReviewPart
 from ProSegSlicerLib.qt_run import RunPart, StartsJobs
+from ProSegSlicerLib.scene import application_logic
 
 REFRESH_MS = 200  # after an edit: long enough not to measure in the middle of a stroke
 
@@ -40,6 +43,8 @@ class Panel(VTKObservationMixin):
         self._segmentation: Any = None
         self._watched: Any = None  # what is inside ``_segmentation``: the edits are told by that
         self._is_3d_shown = False
+        self._is_binding, self._turns = False, True
+        self._edited_zone = ""
         self._reviewer: str | None = None  # as the parameter node had it last
         self.run = RunPart(ui, logic, questions, self._on_done)
         self.results = ResultsPart(ui)
@@ -48,7 +53,11 @@ class Panel(VTKObservationMixin):
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)
-        self._later.connect("timeout()", lambda: self._on_edited())
+        self._later.connect("timeout()", lambda: self._after_edit())
+        self._arrival = qt.QTimer()  # what Slicer adds to the scene is not complete yet when it says so
+        self._arrival.setSingleShot(True)
+        self._arrival.setInterval(0)
+        self._arrival.connect("timeout()", lambda: self.look_at_scene())
         self.psa = PsaPart(ui, lambda: self._later.start())
         self.refresh()
 
@@ -63,14 +72,46 @@ class Panel(VTKObservationMixin):
         if parameters is None:
             return self.refresh()
         self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_parameters)
-        self._on_parameters()
+        self._is_binding = True
+        try:
+            self._on_parameters()
+        finally:
+            self._is_binding = False
+
+    @property
+    def chosen(self) -> tuple[Any, Any]:
+        """The input volume and the segmentation that are selected, each or None."""
+        return (self.parameters.inputVolume, self.parameters.segmentation) if self.parameters else (None, None)
+
+    def let_go(self) -> None:
+        """Select nothing and show nothing: Slicer, not the reader, changed what was selected."""
+        self._choose(None, None)
+        views.follow(None, None)
 
     def choose_only_volume(self) -> None:
-        """Select the input where there is no choice: none is selected and the scene has one volume."""
+        """Select the input where there is no choice: nothing is selected and the scene has one volume."""
         nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        found = [node for node in nodes if not node.IsA("vtkMRMLLabelMapVolumeNode") and not node.GetHideFromEditors()]
-        if self.parameters is not None and self.parameters.inputVolume is None and len(found) == 1:
+        found = [node for node in nodes if not node.GetHideFromEditors() and volumes.refusal(node) is None]
+        if self.parameters is not None and self.chosen == (None, None) and len(found) == 1:
             self.parameters.inputVolume = found[0]
+
+    def look_at_scene(self) -> None:
+        """Take what came into the scene into account: the only volume is chosen, others' contours are hidden."""
+        self.choose_only_volume()
+        if self.chosen != (None, None):
+            self._follow(to_gland=False)
+
+    def on_added(self) -> None:
+        """Something came into the scene; look at it once it is complete."""
+        self._arrival.start()
+
+    def on_removal(self, node: Any) -> None:
+        """Let go of a node that is about to leave the scene, before any selector moves on to its neighbour."""
+        volume, segmentation = self.chosen
+        if node is not None and node is volume:
+            self._choose(None, None)
+        elif node is not None and node is segmentation:
+            self._choose(volume, None)
 
     def refresh(self) -> None:
         """Bring all parts up to date."""
@@ -92,23 +133,63 @@ class Panel(VTKObservationMixin):
         """Follow what was selected: a volume brings its segmentation, a segmentation brings its volume."""
         p = self.parameters
         self._binding.show()
-        volume, segmentation = p.inputVolume, p.segmentation
-        source = segments.input_volume(segmentation) if segmentation is not None else None
-        if volume is not self._volume:
-            self._volume = volume
-            if volume is not None and (segmentation is None or source not in (None, volume)):
-                made = segments.segmentation_of(volume)
-                if made is not segmentation:
-                    p.segmentation = made
-                    return  # that came back here
-        elif segmentation is not self._segmentation and source not in (None, volume):
-            p.inputVolume = self._volume = source
-            return
+        before, wanted = (self._volume, self._segmentation), self.chosen
+        matching = self._matching(*wanted) if wanted != before else wanted
+        if matching != wanted:
+            self._choose(*matching)
+            return  # that came back here
         if p.reviewer != self._reviewer:  # else the text is the reader's, who may be typing just now
-            self._reviewer = self.ui.reviewerEdit.text = p.reviewer
-        self._watch(segmentation)
+            self._reviewer = p.reviewer
+            self.ui.reviewerEdit.text = p.reviewer or user_name()
+        self._volume = wanted[0]
+        self._watch(wanted[1])
+        if wanted != before:
+            self._turns = p.turnViews
+            self._follow()
         self._show_in_views()
         self.refresh()
+
+    def _matching(self, volume: Any, segmentation: Any) -> tuple[Any, Any]:
+        """The selection as it has to be, so that both are of one patient."""
+        source = segments.input_volume(segmentation) if segmentation is not None else None
+        if volume is None and self._volume is not None and segmentation is self._segmentation:
+            return None, None  # without its patient a segmentation is nobody's
+        if segmentation is None:
+            is_new = volume is not None and volume is not self._volume
+            return volume, segments.segmentation_of(volume) if is_new else None
+        if volume is self._volume or volume is None:  # the segmentation was chosen
+            if source is not None or volume is None or self._belongs(segmentation, volume):
+                return source or volume, segmentation
+            return None, segmentation
+        if source is volume or (source is None and self._belongs(segmentation, volume)):
+            return volume, segmentation
+        return volume, segments.segmentation_of(volume)
+
+    def _belongs(self, segmentation: Any, volume: Any) -> bool:
+        """Whether a segmentation that names no volume was drawn on this one: only the reader knows."""
+        if not segmentation.GetSegmentation().GetNumberOfSegments():
+            return True  # nothing is drawn
+        if self._is_binding or not segments.fits(segmentation, volume):
+            return False
+        if not self.review.questions.belongs(segmentation.GetName(), volume.GetName()):
+            return False
+        segments.adopt(segmentation, volume)
+        return True
+
+    def _choose(self, volume: Any, segmentation: Any) -> None:
+        """Select both at once, so that nobody sees the one with the other's patient."""
+        if self.parameters is None:
+            return
+        node = self.parameters.parameterNode
+        was_modifying = node.StartModify()
+        try:
+            self.parameters.inputVolume, self.parameters.segmentation = volume, segmentation
+        finally:
+            node.EndModify(was_modifying)
+
+    def _follow(self, to_gland: bool = True) -> None:
+        p = self.parameters
+        views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland)
 
     def _watch(self, segmentation: Any) -> None:
         """Follow the edits of a segmentation, and of no other."""
@@ -121,16 +202,24 @@ class Panel(VTKObservationMixin):
         if self._watched is not None:
             for event in events:
                 self.removeObserver(self._watched, event, self._on_edit)
-            overlay.show_uncertainty(self._segmentation, False)
         for event in events if inside is not None else ():
             self.addObserver(inside, event, self._on_edit)
         self._segmentation, self._watched = segmentation, inside
-        self._is_3d_shown = False
+        self._is_3d_shown = segmentation is not None and overlay.is_3d_shown(segmentation)
 
     def _on_edit(self, _caller: Any = None, _event: Any = None) -> None:
+        self._edited_zone = zone_being_edited(self._segmentation) or self._edited_zone
         self._later.start()  # again at each event: a stroke sends many
 
-    def _on_edited(self) -> None:
+    def _after_edit(self) -> None:
+        """Once an edit is over: the zone drawn takes from the other, the reader's own segments are no zones."""
+        zone, self._edited_zone = self._edited_zone, ""
+        if self._segmentation is not None:
+            try:
+                segments.keep_apart(self._segmentation, zone)
+                segments.make_own_neutral(self._segmentation)
+            except InputError:  # without a grid there are no zones
+                pass
         with busy():
             self.refresh()
 
@@ -140,6 +229,10 @@ class Panel(VTKObservationMixin):
         if self._segmentation is None:
             return
         overlay.show_uncertainty(self._segmentation, p.showUncertainty)
+        if p.turnViews != self._turns:
+            self._turns = p.turnViews
+            if self._volume is not None:
+                views.turn(self._volume, in_its_plane=self._turns)
         if p.show3D != self._is_3d_shown:  # only when ticked: whoever hides them elsewhere has reasons
             self._is_3d_shown = p.show3D
             overlay.show_3d(self._segmentation, p.show3D)
@@ -148,11 +241,18 @@ class Panel(VTKObservationMixin):
         p = self.parameters
         if p is not None and p.inputVolume is job.volume:
             p.segmentation = job.segmentation
+            self._follow()
             self._show_in_views()
-            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):  # contours on another image mislead
-                view.SetBackgroundVolumeID(job.volume.GetID())
+        elif p is not None:
+            views.show_contours(self._segmentation)  # the result is of another patient than the one shown
         self.refresh()
 
     def _on_reviewer(self, name: str) -> None:
         if self.parameters is not None:
             self._reviewer = self.parameters.reviewer = name
+
+
+def user_name() -> str:
+    """The user's name in Slicer's application settings; empty where none is entered."""
+    told = application_logic().GetUserInformation()
+    return (told.GetName() or "").strip() if told else ""

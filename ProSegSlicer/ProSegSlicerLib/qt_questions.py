@@ -30,6 +30,9 @@ class Asks(Protocol):
     def rerun(self, name: str, why: str) -> Rerun:
         """What becomes of the contours in the segmentation of that name; ``why`` says what would be lost."""
 
+    def belongs(self, segmentation: str, volume: str) -> bool:
+        """Whether the segmentation of that name, which names no image, was drawn on the volume of that name."""
+
     def restore(self, edits: str) -> bool:
         """Whether to give up the edits."""
 
@@ -54,6 +57,15 @@ class Questions:
         ]
         text = _("{why} Segmenting into “{name}” again would replace that.").format(why=why, name=name)
         return answers[_ask(text, buttons, default=0, safe=2)]
+
+    def belongs(self, segmentation: str, volume: str) -> bool:
+        """Whether a segmentation was drawn on a volume; "no" is the default."""
+        text = _(
+            "“{segmentation}” does not say which image it was drawn on. Are these contours of the patient and the "
+            "series in “{volume}”?"
+        ).format(segmentation=segmentation, volume=volume)
+        buttons = [(_("&Yes, of this one"), "AcceptRole"), (_("No"), "RejectRole")]
+        return _ask(text, buttons, default=1, safe=1) == 0
 
     def restore(self, edits: str) -> bool:
         """Whether to give up the edits."""

@@ -46,7 +46,13 @@ class ResultsPart:
         measured, hint = self._measured()
         self.ui.resultsHint.text = hint
         self.ui.resultsHint.setVisible(bool(hint))
-        for widget in (self.ui.resultsTable, self.ui.copyButton, self.ui.show3DCheckBox, self.ui.uncertaintyCheckBox):
+        for widget in (
+            self.ui.resultsTable,
+            self.ui.copyButton,
+            self.ui.show3DCheckBox,
+            self.ui.uncertaintyCheckBox,
+            self.ui.turnViewsCheckBox,
+        ):
             widget.setVisible(measured is not None)
         if measured is not None:
             self._show_figures(measured)
@@ -83,6 +89,10 @@ class ResultsPart:
         """The figures, and what to say instead or besides."""
         if self.segmentation is None:
             return None, _("No result yet: choose the input volume and click Segment Prostate.")
+        if not self.segmentation.GetSegmentation().GetNumberOfSegments():
+            return None, _("“{name}” is empty: choose the input volume and click Segment Prostate to fill it.").format(
+                name=self.segmentation.GetName()
+            )
         try:
             measured = review.measurements(self.segmentation)
         except InputError as error:

@@ -13,6 +13,7 @@ from ProSegSlicerLib import review
 from ProSegSlicerLib.qt_editor import open_segment_editor
 from ProSegSlicerLib.qt_look import Tone, say
 from ProSegSlicerLib.qt_questions import Asks
+from ProSegSlicerLib.segments import OverlapError
 
 TONE = {
     ReviewStatus.UNREVIEWED: Tone.INFO,
@@ -33,6 +34,7 @@ class ReviewPart:
     def __init__(self, ui: Any, questions: Asks, named: Callable[[str], None]) -> None:
         self.ui, self.questions, self.named = ui, questions, named
         self.segmentation: Any = None
+        self._unfit = ""  # why nobody can sign the contours as they are
         ui.editButton.connect("clicked(bool)", lambda: open_segment_editor(self.segmentation))
         ui.compareButton.connect("clicked(bool)", lambda: self.compare())
         ui.restoreButton.connect("clicked(bool)", lambda: self.restore())
@@ -47,6 +49,7 @@ class ReviewPart:
         if segmentation is not self.segmentation:
             self._compared("")
         self.segmentation = segmentation
+        self._unfit = review.unfit(segmentation) if segmentation is not None else ""
         self._update_buttons()
         self._update_status()
         if self.ui.comparisonLabel.text:
@@ -63,8 +66,8 @@ class ReviewPart:
     def restore(self) -> None:
         """Bring the AI's contours back, after asking where edits would be lost."""
         try:
-            compared = review.comparison(self.segmentation)
-            if compared and compared.changed and not self.questions.restore(compared.sentence()):
+            edits = self._edits()
+            if edits and not self.questions.restore(edits):
                 return
             review.restore_ai(self.segmentation)
         except ProSegError as error:
@@ -80,6 +83,14 @@ class ReviewPart:
             return say(self.ui.statusLabel, self.ui.statusIcon, str(error), Tone.ERROR)
         self.show(self.segmentation)
 
+    def _edits(self) -> str:
+        """What restoring would lose, a sentence; empty if nothing."""
+        try:
+            compared = review.comparison(self.segmentation)
+        except OverlapError as error:
+            return error.sentence
+        return compared.sentence() if compared and compared.changed else ""
+
     def _compared(self, sentence: str) -> None:
         self.ui.comparisonLabel.text = sentence
         self.ui.comparisonLabel.setVisible(bool(sentence))
@@ -88,7 +99,9 @@ class ReviewPart:
         ui, segmentation = self.ui, self.segmentation
         no_result = "" if segmentation is not None else _("There is no segmentation yet.")
         no_ai = no_result or ("" if review.ai_report(segmentation) else _("This segmentation holds no AI result."))
-        unsigned = no_result or ("" if ui.reviewerEdit.text.strip() else _("Enter the reviewer's name first."))
+        unsigned = (
+            no_result or self._unfit or ("" if ui.reviewerEdit.text.strip() else _("Enter the reviewer's name first."))
+        )
         for button, missing, tip in (
             (ui.editButton, no_result, _("Open Slicer's Segment Editor on these contours; PZ and CG stay disjoint.")),
             (ui.compareButton, no_ai, _("Dice, change of volume and slices changed, against what the AI drew.")),
@@ -109,4 +122,6 @@ class ReviewPart:
             else:
                 now = signed.fingerprint if signed and status is ReviewStatus.REVIEWED else ""
                 text, tone = sign_off(signed, now), TONE[status]
+                if self._unfit:
+                    text, tone = f"{text} {self._unfit}", Tone.WARNING
         say(self.ui.statusLabel, self.ui.statusIcon, text, tone)

@@ -20,10 +20,10 @@ from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
+from ProSegSlicerLib.segments import OverlapError
 
 POLL_MS = 50
 LINE = 100  # characters of pip's that are shown while it works
-DOUBLE_CLICK_S = 0.5  # a click so soon after the button came to mean something else was meant for what it was before
 
 
 class Phase(Enum):
@@ -68,6 +68,7 @@ class RunPart:
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", lambda: self._look())
+        self.double_click_s = qt.QApplication.doubleClickInterval() / 1000
         ui.segmentButton.connect("clicked(bool)", lambda: self.click())
         ui.detailsButton.connect("toggled(bool)", lambda shown: ui.detailsText.setVisible(shown))
         self.tell("")
@@ -82,8 +83,8 @@ class RunPart:
 
     def click(self) -> None:
         """Segment; or cancel, while it runs."""
-        if time.monotonic() - self._changed < DOUBLE_CLICK_S:
-            return
+        if time.monotonic() - self._changed < self.double_click_s:
+            return  # the second half of a double click, meant for what the button was before
         if self.phase is Phase.RUNNING:
             self.cancel()
         elif self.phase is Phase.IDLE and self._is_ready():
@@ -244,6 +245,8 @@ def _work_in(segmentation: Any) -> str:
         if review.edited(segmentation):
             compared = review.comparison(segmentation)
             return compared.sentence() if compared else _("It holds contours that are not the AI's.")
+    except OverlapError as error:
+        return error.sentence
     except InputError:  # it never held zones
         pass
     return ""

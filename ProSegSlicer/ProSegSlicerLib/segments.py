@@ -28,6 +28,10 @@ INPUT_ROLE = "ProSegSlicer.Input"  # from a segmentation to the volume it was ma
 GRID = "ProSegSlicer.Grid"  # of a segmentation: its input's grid, whatever grid is drawn on later
 GEOMETRY = "Reference image geometry"  # Slicer's name for the grid that is drawn on
 LABELMAP = "Binary labelmap"
+TISSUE = (  # what Slicer itself gives a segment that nobody coded
+    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~"
+    "Anatomic codes - DICOM master list~^^~^^"
+)
 SURFACE = "Closed surface"
 
 
@@ -96,12 +100,14 @@ def set_zones(segmentation: Any, labelmap: sitk.Image, provenance: Provenance | 
         provenance: what drew it, for the segments' tags.
     """
     _add_zones(segmentation)  # one may have been deleted
-    inside = segmentation.GetSegmentation()
+    inside, kind = segmentation.GetSegmentation(), slicer.vtkSlicerSegmentationsModuleLogic
     had_surface = inside.ContainsRepresentation(SURFACE)
     was_modifying = segmentation.StartModify()
     try:
         for zone in ZONES:
+            status = kind.GetSegmentStatus(inside.GetSegment(zone.short))
             logic("Segmentations").ClearSegment(segmentation, zone.short)
+            kind.SetSegmentStatus(inside.GetSegment(zone.short), status)  # which the clearing took back
         _import(segmentation, labelmap)
         for zone in ZONES:
             segment = inside.GetSegment(zone.short)
@@ -145,6 +151,15 @@ def own_segments(segmentation: Any) -> list[str]:
     """The IDs of the segments that are none of the zones: the reader's."""
     inside, known = segmentation.GetSegmentation(), {zone.short for zone in ZONES}
     return [name for name in map(inside.GetNthSegmentID, range(inside.GetNumberOfSegments())) if name not in known]
+
+
+def make_own_neutral(segmentation: Any) -> None:
+    """Give the reader's own segments a neutral code where Slicer copied a zone's: a lesion is no central gland."""
+    kind, of_zones = slicer.vtkSegment.GetTerminologyEntryTagName(), {terminology(zone) for zone in ZONES}
+    for name in own_segments(segmentation):
+        segment, entry = segmentation.GetSegmentation().GetSegment(name), vtk.reference("")
+        if segment.GetTag(kind, entry) and str(entry) in of_zones:
+            segment.SetTag(kind, TISSUE)
 
 
 def mark_of_all(segmentation: Any) -> str:

@@ -16,7 +16,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from proseg.images.checks import MIN_SLICES
-from proseg.images.geometry import SUPERIOR_AXES, orientation_code
+from proseg.images.geometry import SUPERIOR_AXES, input_slice_indices, orientation_code, to_lps
 from ProSegSlicerLib.scene import add_node
 
 _FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS to LPS and back
@@ -29,6 +29,8 @@ def refusal(volume: Any) -> str | None:
         return f"{volume.GetName()} has no voxels: load its image first."
     if volume.IsA("vtkMRMLLabelMapVolumeNode"):
         return f"{volume.GetName()} is a label map: choose the T2-weighted image."
+    if volume.GetHideFromEditors():
+        return f"{volume.GetName()} is not an image of a patient: choose the T2-weighted image."
     if image.GetNumberOfScalarComponents() > 1:
         return f"{volume.GetName()} has several values per voxel (colour or vectors): choose a greyscale image."
     if min(image.GetDimensions()) < MIN_SLICES:
@@ -56,9 +58,9 @@ def from_sitk(image: sitk.Image) -> Any:
     return oriented
 
 
-def add_volume(image: sitk.Image, name: str, class_name: str = "vtkMRMLScalarVolumeNode") -> Any:
-    """A new volume node with the voxels of an image, and a display node."""
-    volume = add_node(class_name, name)
+def add_volume(image: sitk.Image, name: str, class_name: str = "vtkMRMLScalarVolumeNode", hidden: bool = False) -> Any:
+    """A new volume node with the voxels of an image, and a display node; hidden: no selector offers it."""
+    volume = add_node(class_name, name, hidden)
     set_image(volume, image)
     volume.CreateDefaultDisplayNodes()
     return volume
@@ -110,6 +112,12 @@ def slice_centre(labelmap: sitk.Image, index: int) -> tuple[float, float, float]
     ijk = np.insert(middle[::-1].astype(float), axis, index)
     right, anterior, superior = (matrix_of(labelmap) @ [*ijk, 1])[:3]
     return float(right), float(anterior), float(superior)
+
+
+def middle_slice(labelmap: sitk.Image) -> int | None:
+    """The middle of the slices that hold labels, counted along the input's slice axis; None where none does."""
+    found = np.flatnonzero(sitk.GetArrayFromImage(to_lps(labelmap)).any(axis=(1, 2)))
+    return input_slice_indices(labelmap, found[[len(found) // 2]])[0] if len(found) else None
 
 
 def to_image(voxels: np.ndarray, matrix: np.ndarray) -> sitk.Image:

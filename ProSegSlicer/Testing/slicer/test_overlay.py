@@ -45,6 +45,7 @@ def test_the_overlay_comes_and_goes_and_brings_back_what_was_there(
     segmentation: Any, uncertainty: sitk.Image, composite: Any, volume: Any
 ) -> None:
     composite.SetForegroundVolumeID(volume.GetID())
+    composite.SetForegroundOpacity(0.0)
     node = overlay.set_uncertainty(segmentation, uncertainty)
     for _ in range(2):  # asking twice must not forget what was there
         overlay.show_uncertainty(segmentation, True)
@@ -52,6 +53,7 @@ def test_the_overlay_comes_and_goes_and_brings_back_what_was_there(
         assert 0 < composite.GetForegroundOpacity() < 1
     overlay.show_uncertainty(segmentation, False)
     assert composite.GetForegroundVolumeID() == volume.GetID()
+    assert composite.GetForegroundOpacity() == 0.0
 
 
 def test_hiding_leaves_somebody_elses_foreground_alone(
@@ -77,7 +79,8 @@ def test_surfaces_are_made_when_they_are_wanted(segmentation: Any) -> None:
         assert inside.GetSegment(name).GetRepresentation(overlay.SURFACE).GetNumberOfPoints() > 100
     assert segmentation.GetDisplayNode().GetVisibility3D()
     overlay.show_3d(segmentation, False)
-    assert not segmentation.GetDisplayNode().GetVisibility3D()
+    assert not inside.ContainsRepresentation(overlay.SURFACE)  # Slicer's own button goes by that
+    assert segmentation.GetDisplayNode().GetVisibility3D()
 
 
 def test_slice_views_jump_to_the_gland_in_the_slice_also_under_a_transform(segmentation: Any, scene: Any) -> None:

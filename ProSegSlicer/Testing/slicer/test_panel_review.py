@@ -97,13 +97,38 @@ def test_restore_does_not_ask_where_nothing_is_lost(case: Any, volume: Any) -> N
 
 
 def test_contours_without_an_ai_result_can_be_signed_but_not_compared(case: Any, volume: Any) -> None:
-    paint(create_segmentation(volume), MIDDLE, PZ)
+    drawn = create_segmentation(volume)
+    paint(drawn, MIDDLE, PZ)
+    paint(drawn, (2, *MIDDLE[1:]), CG)
     case.select(volume)
     for name in ("compareButton", "restoreButton"):
         assert not getattr(case.ui, name).enabled
         assert getattr(case.ui, name).toolTip == "This segmentation holds no AI result."
     sign(case)
     assert case.ui.statusLabel.text.startswith("Reviewed by")
+
+
+def test_the_reviewers_name_is_offered_from_slicers_user_information(case: Any, volume: Any) -> None:
+    from ProSegSlicerLib.scene import application_logic
+
+    user = application_logic().GetUserInformation()
+    user.SetName("Ann Reader")
+    try:
+        parameters = case.panel.parameters
+        case.panel.bind(None)
+        case.panel.bind(parameters)
+        assert case.ui.reviewerEdit.text == "Ann Reader"
+    finally:
+        user.SetName("")
+
+
+def test_what_lacks_a_zone_cannot_be_signed_and_says_so(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume)
+    segmentation.GetSegmentation().RemoveSegment("CG")
+    case.settle()
+    case.ui.reviewerEdit.text = "Ann"
+    assert not case.ui.reviewedButton.enabled
+    assert "CG is not drawn" in case.ui.statusLabel.text
 
 
 def test_the_reviewer_is_kept_with_the_scene(case: Any) -> None:
@@ -144,15 +169,41 @@ def test_edit_opens_the_segment_editor_on_the_right_contours(case: Any, volume: 
     assert editor.GetSelectedSegmentID() == "PZ"
 
 
-def test_edit_keeps_the_zones_disjoint_whatever_was_edited_before(case: Any, volume: Any, scene: Any) -> None:
+def test_edit_lets_go_of_masks_and_overwriting_whatever_was_edited_before(case: Any, volume: Any, scene: Any) -> None:
     case.segment(volume)
     case.ui.editButton.click()
     editor = scene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
-    editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+    editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
     editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideAllSegments)
+    editor.SetSourceVolumeIntensityMask(True)
     case.ui.editButton.click()
-    assert editor.GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments
+    assert editor.GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteNone
     assert editor.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere
+    assert not editor.GetSourceVolumeIntensityMask()
+
+
+def test_a_stroke_in_a_zone_takes_from_the_other_and_a_lesion_takes_nothing(case: Any, volume: Any, scene: Any) -> None:
+    from Testing.slicer.test_segments import tag
+    from Testing.slicer.test_signing import draw
+
+    segmentation = case.segment(volume)
+    case.ui.editButton.click()
+    editor = scene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    inside, kind = segmentation.GetSegmentation(), slicer.vtkSegment.GetTerminologyEntryTagName()
+    before = review.measurements(segmentation)
+    lesion = inside.AddEmptySegment("lesion", "Lesion")
+    inside.GetSegment(lesion).SetTag(kind, tag(inside.GetSegment("CG"), kind))  # as Slicer does
+    editor.SetSelectedSegmentID(lesion)
+    draw(segmentation, lesion, MIDDLE)
+    case.settle()
+    assert review.measurements(segmentation) == before
+    assert "Tissue" in tag(inside.GetSegment(lesion), kind)
+    editor.SetSelectedSegmentID("PZ")
+    draw(segmentation, "PZ", MIDDLE)
+    case.settle()
+    after = review.measurements(segmentation)
+    assert after.gland_ml == pytest.approx(before.gland_ml)
+    assert after.pz_ml > before.pz_ml
 
 
 def test_edit_keeps_the_zone_that_was_being_edited(case: Any, volume: Any, scene: Any) -> None:

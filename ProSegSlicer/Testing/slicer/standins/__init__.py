@@ -46,7 +46,7 @@ def installed() -> Iterator[SimpleNamespace]:
 
     qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
     scene, logics = mrml_scene(), application.logics()
-    app, selected = application.Application(logics), []
+    app, selected = application.Application(), []
     modules = application.Modules(logics)
     modules.prosegslicer = application.Module(path=str(MODULE_FILE))
     before = dict(vars(slicer)), slicer.util.selectModule, _libraries(), sys.modules.get("ProSegSlicer")

@@ -49,17 +49,13 @@ class Application(Emitter):
     SIGNALS = ("startupCompleted()", "aboutToQuit()")
     applicationName = "Slicer"
 
-    def __init__(self, logics: dict[str, Any]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._logics, self._manager, self.testing = logics, ModuleManager(), False
+        self._manager, self.testing = ModuleManager(), False
 
-    def applicationLogic(self) -> Application:
-        """The colour logic is all that is asked of it."""
-        return self
-
-    def GetColorLogic(self) -> Any:
-        """The logic of the colours."""
-        return self._logics["Colors"]
+    def applicationLogic(self) -> Any:
+        """The logic that all modules share: slicer-core's."""
+        return scenes._outside()[1]
 
     def moduleManager(self) -> ModuleManager:
         """The module manager."""

@@ -30,6 +30,10 @@ class Answers:
         """As ``qt_questions.Asks``."""
         return self._answer("rerun", name, why)
 
+    def belongs(self, segmentation: str, volume: str) -> bool:
+        """As ``qt_questions.Asks``."""
+        return self._answer("belongs", segmentation, volume)
+
     def restore(self, edits: str) -> bool:
         """As ``qt_questions.Asks``."""
         return self._answer("restore", edits)
@@ -49,6 +53,7 @@ class PanelCase:
     def __init__(self, client: Any) -> None:
         self.widget = standins.open_panel()
         self.ui, self.panel = self.widget.ui, self.widget.panel
+        self.panel.run.double_click_s = 0.0  # tests click faster than anybody
         self.answers = Answers()
         for part in (self.panel.run, self.panel.review, self.panel.export):
             part.questions = self.answers

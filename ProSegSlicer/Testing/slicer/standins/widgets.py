@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 from Testing.slicer.standins.pythonqt import dressed
@@ -99,6 +100,8 @@ class _NodeComboBox(QtWidgets.QWidget):
         self._scene = scene
         for event in SCENE_EVENTS:
             observed.append((scene, scene.AddObserver(getattr(scene, event), self._scene_changed)))
+        observed.append((scene, scene.AddObserver(scene.NodeAboutToBeRemovedEvent, self._node_goes)))
+        observed.append((scene, scene.AddObserver(scene.EndImportEvent, self._scene_refilled, 1.0)))
         self._scene_changed()
 
     def currentNode(self) -> Any:
@@ -130,6 +133,24 @@ class _NodeComboBox(QtWidgets.QWidget):
         count = self._scene.GetNumberOfNodes()
         self._nodes = [node for node in map(self._scene.GetNthNode, range(count)) if self._offers(node)]
         self.setCurrentNode(self._current)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _node_goes(self, _scene: Any, _event: str, node: Any) -> None:
+        """As in Slicer the row goes first, and a QComboBox whose row goes moves on to the next one."""
+        if node not in self._nodes or self._scene.IsBatchProcessing():
+            return
+        place = self._nodes.index(node)
+        self._nodes.remove(node)
+        if node is self._current:
+            rows = [None, *self._nodes] if self._none_is_possible() else self._nodes
+            row = min(place + self._none_is_possible(), len(rows) - 1)
+            self._current = rows[row]
+            self._show()
+            self.currentNodeChanged.emit(self._current)
+
+    def _scene_refilled(self, *_: Any) -> None:
+        """As in Slicer all rows go and come back after a scene was read, and the choice with them."""
+        self.setCurrentNode(None)
 
     def _offers(self, node: Any) -> bool:
         is_one = node.IsA if self.showChildNodeTypes else lambda kind: node.GetClassName() == kind

@@ -1,0 +1,104 @@
+"""What Slicer's views show: the image and the contours that the panel names, and nothing of another patient.
+
+``follow`` is called for every change of input or segmentation, whoever made it, and is the only place that does so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+
+from proseg.errors import InputError
+from ProSegSlicerLib import overlay
+from ProSegSlicerLib.scene import application_logic, nodes_of
+from ProSegSlicerLib.segments import zones
+from ProSegSlicerLib.volumes import ijk_to_ras, middle_slice
+
+TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
+
+
+def follow(
+    volume: Any,
+    segmentation: Any,
+    with_uncertainty: bool = False,
+    in_its_plane: bool = True,
+    to_gland: bool = True,
+) -> None:
+    """Have all views show a volume and its contours; others' contours are hidden, and so is what lay over the image.
+
+    Args:
+        volume: the background of all slice views, fitted; None for no image.
+        segmentation: what is drawn on it; None for no contours.
+        with_uncertainty: whether to lay the AI's uncertainty over the image.
+        in_its_plane: whether views turn to the plane of a tilted volume.
+        to_gland: whether to go to the gland's middle also where the image was shown before.
+    """
+    show_contours(segmentation)
+    for other in nodes_of("vtkMRMLSegmentationNode"):
+        if other is not segmentation:
+            overlay.show_uncertainty(other, False)
+    is_new = _show_image(volume)
+    if segmentation is not None:
+        overlay.show_uncertainty(segmentation, with_uncertainty)
+    if volume is not None and is_new:
+        if in_its_plane and is_tilted(volume):
+            turn(volume, in_its_plane)
+        _fit()
+    if segmentation is not None and (is_new or to_gland):
+        go_to_gland(segmentation)
+
+
+def turn(volume: Any, in_its_plane: bool) -> None:
+    """Turn all slice views to a volume's own planes, where its slices are shown as they were taken, or back."""
+    for view in nodes_of("vtkMRMLSliceNode"):
+        if in_its_plane:
+            view.RotateToVolumePlane(volume)
+        else:
+            view.SetOrientationToDefault()
+
+
+def show_contours(segmentation: Any) -> None:
+    """Show these contours, whatever hid them, and hide all others; None hides all."""
+    for other in nodes_of("vtkMRMLSegmentationNode"):
+        display = other.GetDisplayNode()
+        if display is not None and bool(display.GetVisibility()) is not (other is segmentation):
+            display.SetVisibility(other is segmentation)
+
+
+def go_to_gland(segmentation: Any) -> None:
+    """Move all slice views to the middle slice of the gland; nothing where none is drawn."""
+    try:
+        index = middle_slice(zones(segmentation, overlaps=True))
+    except InputError:  # it never held zones
+        return
+    if index is not None:
+        overlay.jump_to_slice(segmentation, index)
+
+
+def is_tilted(volume: Any) -> bool:
+    """Whether a volume's axes are not those of the patient, so that default views cut across its slices."""
+    axes = ijk_to_ras(volume)[:3, :3]
+    axes = np.abs(axes / np.linalg.norm(axes, axis=0))
+    return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
+
+
+def _show_image(volume: Any) -> bool:
+    """Whether any view showed another image before."""
+    wanted, is_new = volume.GetID() if volume is not None else None, False
+    for composite in nodes_of("vtkMRMLSliceCompositeNode"):
+        if composite.GetBackgroundVolumeID() != wanted:
+            composite.SetBackgroundVolumeID(wanted)
+            composite.SetForegroundVolumeID(None)  # it lay over another patient's image
+            composite.SetLabelVolumeID(None)
+            is_new = True
+    return is_new
+
+
+def _fit() -> None:
+    logics = application_logic().GetSliceLogics()
+    for number in range(logics.GetNumberOfItems() if logics else 0):
+        logic = logics.GetItemAsObject(number)
+        if slicer.vtkMRMLSliceLogic.SafeDownCast(logic):
+            logic.FitSliceToBackground()

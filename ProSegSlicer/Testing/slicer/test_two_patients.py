@@ -1,0 +1,208 @@
+"""Two patients in one scene, on the stand-ins: after each step what the panel names is what the views show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import slicer
+import vtk
+from Testing.made_results import make_result
+from Testing.slicer import standins
+
+from ProSegSlicerLib import exports, overlay, review
+from ProSegSlicerLib.scene import application_logic, nodes_of
+from ProSegSlicerLib.segments import input_volume
+from ProSegSlicerLib.volumes import add_volume, ijk_to_ras
+
+
+@pytest.fixture
+def view(scene: Any) -> Iterator[Any]:
+    """A slice view with its logic, as Slicer's layout makes one; gives its composite node."""
+    logic = slicer.vtkMRMLSliceLogic()
+    logic.SetMRMLScene(scene)
+    logic.SetMRMLApplicationLogic(application_logic())
+    logic.AddSliceNode("Red")
+    logics = vtk.vtkCollection()
+    logics.AddItem(logic)
+    application_logic().SetSliceLogics(logics)
+    yield logic.GetSliceCompositeNode()
+    application_logic().SetSliceLogics(None)
+    for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
+        scene.RemoveNode(node)
+
+
+def settle(case: Any) -> None:
+    standins.wait_until(lambda: not case.panel._arrival.active)
+    case.settle()
+
+
+def shown(view: Any) -> tuple[Any, list[Any]]:
+    """The image in the view, and the segmentations that are drawn."""
+    visible = [node for node in nodes_of("vtkMRMLSegmentationNode") if node.GetDisplayNode().GetVisibility()]
+    image = view.GetBackgroundVolumeID()
+    return (view.GetScene().GetNodeByID(image) if image else None), visible
+
+
+def check(case: Any, view: Any) -> tuple[Any, Any]:
+    """That views show what the panel names, and all its parts are about it; the two nodes."""
+    settle(case)
+    volume, segmentation = case.panel.chosen
+    assert (case.ui.inputSelector.currentNode(), case.ui.segmentationSelector.currentNode()) == (volume, segmentation)
+    assert shown(view) == (volume, [segmentation] if segmentation is not None else [])
+    over = view.GetForegroundVolumeID()
+    if segmentation is not None and case.ui.uncertaintyCheckBox.checked and overlay.uncertainty_volume(segmentation):
+        assert over == overlay.uncertainty_volume(segmentation).GetID()
+    else:
+        assert over is None
+    if segmentation is not None:
+        assert input_volume(segmentation) is volume
+    assert case.panel.results.segmentation is case.panel.review.segmentation is segmentation
+    assert (case.panel.run.volume, case.panel.run.segmentation) == (volume, segmentation)
+    assert case.ui.psaSpinBox.value == ((volume is not None and review.psa(volume)) or 0.0)
+    return volume, segmentation
+
+
+@pytest.fixture
+def patients(case: Any, scene: Any, view: Any) -> tuple[Any, Any, Any, Any]:
+    """A and B, each with its zones, PSA and overlay; B was segmented last."""
+    a, b = add_volume(make_result().image, "A"), add_volume(make_result().image, "B")
+    for volume, psa in ((a, 4.0), (b, 9.0)):
+        review.set_psa(volume, psa)
+    zones = []
+    for volume in (a, b):
+        case.select(volume)
+        check(case, view)
+        zones.append(case.segment(volume))
+        case.ui.uncertaintyCheckBox.checked = True
+        assert check(case, view) == (volume, zones[-1])
+    return a, zones[0], b, zones[1]
+
+
+def test_five_stories_of_two_patients(case: Any, scene: Any, view: Any, patients: Any, tmp_path: Path) -> None:
+    a, zones_a, b, zones_b = patients
+    bundle, file = tmp_path / "both.mrb", tmp_path / "B.seg.nrrd"
+    assert scene.WriteToMRB(str(bundle))
+    review.sign_off(zones_b, "Ann")
+    exports.export(zones_b, file)
+
+    # Switch, by either selector.
+    case.select(a)
+    assert check(case, view) == (a, zones_a)
+    case.ui.segmentationSelector.setCurrentNode(zones_b)
+    assert check(case, view) == (b, zones_b)
+
+    # Run again, keeping what was signed: the old contours are hidden.
+    from ProSegSlicerLib.qt_questions import Rerun
+
+    case.answers.prepared["rerun"] = Rerun.KEEP
+    newer = case.segment(b)
+    assert newer is not zones_b
+    assert check(case, view) == (b, newer)
+
+    # Load the scene on top: it brings its own choice of the copies, which is not the reader's.
+    assert scene.ReadFromMRB(str(bundle), False)
+    assert check(case, view) == (None, None)
+    case.select(a)
+    assert check(case, view) == (a, zones_a)
+
+    # Load B's file while A is chosen: it is shown on nobody's image until the reader says whose it is.
+    loaded = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "B from file")
+    loaded.CreateDefaultDisplayNodes()
+    storage = scene.AddNewNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.SetFileName(str(file))
+    assert storage.ReadData(loaded)
+    assert check(case, view) == (a, zones_a)
+    case.answers.prepared["belongs"] = False
+    case.ui.segmentationSelector.setCurrentNode(loaded)
+    settle(case)
+    assert case.panel.chosen == (None, loaded)
+    assert shown(view) == (None, [loaded])
+    case.select(a)
+    assert check(case, view) == (a, zones_a)
+    case.ui.segmentationSelector.setCurrentNode(loaded)
+    case.answers.prepared["belongs"] = True
+    case.select(b)
+    assert check(case, view) == (b, loaded)
+    assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
+
+    # Delete the contours, then the image: nobody takes their place.
+    uncertain = overlay.uncertainty_volume(newer)
+    scene.RemoveNode(newer)
+    assert not scene.IsNodePresent(uncertain)
+    scene.RemoveNode(loaded)
+    assert check(case, view) == (b, None)
+    scene.RemoveNode(b)
+    assert check(case, view) == (None, None)
+    assert not case.button.enabled
+
+
+def test_a_volume_is_shown_fitted_and_the_gland_in_its_middle(case: Any, view: Any, patients: Any) -> None:
+    a, _, b, zones_b = patients
+    (plane,) = nodes_of("vtkMRMLSliceNode")
+    size = max(n * s for n, s in zip(b.GetImageData().GetDimensions(), b.GetSpacing(), strict=True))
+    assert 0.5 * size < max(plane.GetFieldOfView()[:2]) < 3 * size
+    place = plane.GetSliceOffset()
+    overlay.jump_to_slice(zones_b, 0)
+    assert plane.GetSliceOffset() != place
+    case.select(a)
+    assert plane.GetSliceOffset() == pytest.approx(place, abs=0.5)
+
+
+def test_views_turn_to_the_plane_of_a_tilted_volume_unless_that_is_not_wished(
+    case: Any, view: Any, patients: Any
+) -> None:
+    a, _, b, _ = patients
+    (plane,) = nodes_of("vtkMRMLSliceNode")
+
+    def normal() -> Any:
+        return [plane.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+
+    slices = ijk_to_ras(b)[:3, 2]
+    assert abs(slices @ normal()) == pytest.approx(b.GetSpacing()[2], rel=1e-6)
+    plane.SetDefaultOrientation("Axial")
+    case.ui.turnViewsCheckBox.checked = False
+    assert normal() == [0, 0, 1]
+    case.select(a)
+    assert normal() == [0, 0, 1]
+    case.ui.turnViewsCheckBox.checked = True
+    assert abs(slices @ normal()) == pytest.approx(b.GetSpacing()[2], rel=1e-6)
+
+
+def test_contours_hidden_by_their_eye_are_seen_after_a_run_into_them(case: Any, view: Any, patients: Any) -> None:
+    _, _, b, zones_b = patients
+    zones_b.GetDisplayNode().SetVisibility(False)
+    assert case.segment(b) is zones_b
+    check(case, view)
+
+
+def test_a_run_that_ends_when_another_patient_is_chosen_shows_nothing_of_its_own(
+    case: Any, view: Any, patients: Any
+) -> None:
+    a, zones_a, b, _ = patients
+    case.start(b)
+    case.select(a)
+    case.client.say_done()
+    case.wait()
+    assert check(case, view) == (a, zones_a)
+
+
+def test_a_volume_loaded_while_the_panel_is_open_is_chosen_if_it_is_the_only_one(case: Any, view: Any) -> None:
+    volume = add_volume(make_result().image, "T2W")
+    assert check(case, view) == (volume, None)
+    assert case.button.enabled
+
+
+def test_uncertainty_is_no_input(case: Any, scene: Any, view: Any, patients: Any) -> None:
+    a, zones_a, *_ = patients
+    uncertain = overlay.uncertainty_volume(zones_a)
+    case.ui.inputSelector.setCurrentNode(uncertain)
+    assert case.ui.inputSelector.currentNode() is not uncertain
+    assert case.widget.logic.missing(uncertain) == [
+        "A uncertainty is not an image of a patient: choose the T2-weighted image."
+    ]
+    case.select(a)
+    scene.RemoveNode(a)
+    assert check(case, view) == (None, None)
