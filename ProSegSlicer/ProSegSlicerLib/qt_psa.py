@@ -8,8 +8,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from proseg.errors import InputError
+from proseg.segmentation.psa import UNUSUAL, read_psa, show_psa
 from ProSegSlicerLib import review
-from ProSegSlicerLib.psa import UNUSUAL, read_psa, show_psa
 from ProSegSlicerLib.qt_look import Tone, say
 
 

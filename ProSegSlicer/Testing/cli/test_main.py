@@ -111,6 +111,8 @@ def test_the_ending_says_the_format(t2w, tmp_path, ending):
         (["--report", "r.txt"], "ending"),
         (["--psa", "-1"], "PSA"),
         (["--psa", "nan"], "PSA"),
+        (["--psa", "1.234,5"], "cannot be read as a PSA"),
+        (["--psa", "0"], "A PSA of 0 is impossible"),
         (["--weights", "missing.pt"], "missing.pt"),
         (["--device", "cuda"], "--device auto"),
     ],

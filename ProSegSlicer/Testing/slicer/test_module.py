@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
+import unittest
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from Testing.made_packages import has
 from Testing.slicer import standins
 
 from ProSegSlicerLib.scene import logic
@@ -19,6 +25,34 @@ def module(stage: Any) -> Any:
 
 def test_the_self_test_passes(module: Any) -> None:
     module.ProSegSlicerTest("runTest").runTest()
+
+
+def test_without_pytorch_the_self_test_checks_the_rest_and_segments_nothing(
+    module: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has(monkeypatch, "torch", None)
+    tried: list[str] = []
+    monkeypatch.setattr(module.ProSegSlicerLogic, "segment", lambda *_, **__: tried.append("segment"))
+    contours = module.ProSegSlicerTest.test_contours
+    monkeypatch.setattr(module.ProSegSlicerTest, "test_contours", lambda self: (tried.append("rest"), contours(self)))
+    module.ProSegSlicerTest("runTest").runTest()
+    assert tried == ["rest"]
+    result = unittest.TestResult()
+    module.ProSegSlicerTest("test_phantom").run(result)  # as Slicer's ctest macro has it run
+    assert len(result.skipped) == 1
+
+
+def test_starting_slicer_loads_nothing_heavy_for_the_module(stage: Any) -> None:
+    """What stands at the top of the file runs at each start of Slicer."""
+    tree = ast.parse(standins.MODULE_FILE.read_text(encoding="utf-8"))
+    own = ("proseg", "ProSegSlicerLib")
+    names = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module.startswith(own)]
+    assert names
+    code = (
+        f"import sys; import {', '.join(names)}; sys.exit(bool({{'numpy', 'SimpleITK', 'torch'}} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(standins.MODULE_FILE.parent)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
 
 
 def test_slicer_is_told_what_the_module_is(module: Any) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from proseg import __version__
 from proseg.cli.batch import add_batch
 from proseg.cli.refine import add_refine
-from proseg.errors import InputError, ProSegError, is_out_of_memory, printable
+from proseg.errors import ProSegError, is_out_of_memory, printable
 from proseg.images.names import image_ending
 from proseg.system.stopping import stoppable
 from proseg.system.terminal import steady_streams
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     segment.add_argument("--preview", metavar="FILE.png", type=Path, help="picture of the contours")
     segment.add_argument("--uncertainty", metavar="FILE", type=Path, help="uncertainty of each voxel, 0 to 1, an image")
-    segment.add_argument("--psa", metavar="NG_ML", type=float, help="serum PSA in ng/mL, for the PSA density")
+    segment.add_argument("--psa", metavar="NG_ML", default="", help="serum PSA in ng/mL, for the PSA density")
     segment.add_argument(
         "--name", metavar="TEXT", help="what reports call the examination; default: the file's name, none of a folder"
     )
@@ -124,9 +124,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
 def _segment(options: argparse.Namespace) -> int:
     """Segment one examination. Outputs appear whole or not at all; inputs are never changed."""
     from proseg.outputs.writing import DICOM_ENDING, IMAGE_ENDINGS, check_target
+    from proseg.segmentation.psa import read_psa
     from proseg.system.atomic import ending_of
 
-    _check_psa(options.psa)
+    psa = read_psa(options.psa)
     outputs: list[Path] = []
     for path, endings in (
         (options.output, None),
@@ -149,7 +150,7 @@ def _segment(options: argparse.Namespace) -> int:
             check_source(t2w.files)
             check_target(options.output, t2w.files)
         progress("Loading the model", 0.05)
-        result = _segmenter(options).segment(t2w, options.psa, progress)
+        result = _segmenter(options).segment(t2w, psa, progress)
         progress("Writing", 0.9)
         _write(result, options, t2w)
         progress("Done", 1.0)
@@ -241,11 +242,6 @@ def _segmenter(options: argparse.Namespace) -> Segmenter:
     from proseg.segmentation.segmenter import Segmenter
 
     return Segmenter(options.weights, options.device)
-
-
-def _check_psa(psa: float | None) -> None:
-    if psa is not None and not 0 <= psa < float("inf"):
-        raise InputError(f"A PSA of {psa:g} ng/mL is impossible.", "Give a number of ng/mL, 0 or more.")
 
 
 def _summarise(result: SegmentationResult) -> None:

@@ -1,7 +1,7 @@
 """Stand-ins for what Slicer has and slicer-core lacks: Qt through PythonQt, the application, scripted modules.
 
 They are this project's own and no more than the panel needs. Contract tests run on them: they show that the panel does
-what it should as long as Slicer behaves as imitated here, which docs/not-yet-run-in-slicer.md asks somebody to see.
+what it should as long as Slicer behaves as imitated here, which docs/tested-in-slicer.md asks somebody to see.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from proseg.errors import InputError
-from ProSegSlicerLib.psa import read_psa, show_psa
+from proseg.segmentation.psa import read_psa, show_psa
 
 
 @pytest.mark.parametrize(
