@@ -20,7 +20,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "normalise": ("proseg.segmentation.pipeline:normalise",),
     "lay the box": (
         "proseg.segmentation.pipeline:extents",
-        "proseg.segmentation.pipeline:closer_look",
+        "proseg.segmentation.pipeline:box_around",
         "proseg.segmentation.pipeline:cut_off",
     ),
     "resample back": ("proseg.segmentation.pipeline:back",),

@@ -13,7 +13,7 @@ from benchmarks.speed.volumes import FIELD_MM, LARGE_ML, SIZES, SLICE_MM, USUAL,
 from benchmarks.tables import megabytes, percent, seconds, table
 
 TITLE = "Warm"
-THIN_PZ = f"{name(USUAL)}, thin PZ"  # which costs one look more
+THIN_PZ = f"{name(USUAL)}, thin PZ"  # which costs one pass more
 
 
 def measure(plan: Plan) -> dict[str, Any]:

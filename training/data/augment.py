@@ -1,4 +1,4 @@
-"""Random crops of a training case, as another scanner, coil, patient position or protocol might have shown them.
+"""Random patches of a training case, as another scanner, coil, patient position or protocol might have shown them.
 
 MONAI's transforms do the work. Anatomy is never turned upside down: only left and right may change places.
 """
@@ -20,9 +20,9 @@ from training.data.preprocess import Arrays
 # (slices, rows and columns): sizes vary so that the network does not learn one; few, since every new shape costs a CPU
 # about a second of kernel preparation.
 SHAPES = ((14, 176), (20, 144), (26, 128))
-# Early crops may show as much of the body on fewer, larger pixels, when no fine detail is learned yet: as much progress
-# a crop for a third to a half of the work ("progressive resizing"). Each: until which part of the training, size of a
-# pixel in the network's own pixels, shapes.
+# Early patches may show as much of the body on fewer, larger pixels, when no fine detail is learned yet: as much
+# progress a patch for a third to a half of the work ("progressive resizing"). Each: until which part of the training,
+# size of a pixel in the network's own pixels, shapes.
 COARSE = ((0.25, 2.0, ((14, 96), (20, 80), (26, 64))), (0.65, 1.4, ((14, 128), (20, 112), (26, 96))))
 KEYS = ("image", "labels", "inside")
 MODES = ("bilinear", "nearest", "nearest")
@@ -93,10 +93,10 @@ class Views(Dataset):
         return self.steps
 
 
-class Crops(Views):
-    """Random augmented crops around the gland, one reader's labels at a time.
+class Patches(Views):
+    """Random augmented patches around the gland, one reader's labels at a time.
 
-    With a ``budget`` of crops the early ones are coarse, as ``COARSE`` says; without, none is. ``harsh`` adds what
+    With a ``budget`` of patches the early ones are coarse, as ``COARSE`` says; without, none is. ``harsh`` adds what
     :mod:`training.data.harsh` has.
     """
 
@@ -113,12 +113,12 @@ class Crops(Views):
         self.budget, self.harsh = budget, harsh
 
     def case(self, step: int) -> Arrays:
-        """The case of which a training step shows a crop: all of them in random order, then in another one."""
+        """The case of which a training step shows a patch: all of them in random order, then in another one."""
         epoch, place = divmod(step + self.start, len(self.cases))
         return self.cases[np.random.default_rng((self.seed, epoch)).permutation(len(self.cases))[place]]
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor, float]:
-        """The crop of one training step."""
+        """The patch of one training step."""
         case = self.case(step)
         step += self.start
         random = np.random.default_rng((self.seed, 1, step))
@@ -150,7 +150,7 @@ class Crops(Views):
 
     @staticmethod
     def box(labels: np.ndarray, depth: int, size: float, random: np.random.Generator) -> tuple[slice, slice, slice]:
-        """A box near the gland's centre, half as wide again as the crop, of ``depth`` neighbouring slices."""
+        """A box near the gland's centre, half as wide again as the patch, of ``depth`` neighbouring slices."""
         gland = np.argwhere(labels if labels.any() else np.ones_like(labels))
         centre = (gland.min(axis=0) + gland.max(axis=0)) / 2
         shift = random.uniform(-1, 1, 2) * (0.5 * size - 40)  # the gland stays mostly in view

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-CHANCE = 0.2  # of each kind, in a crop
+CHANCE = 0.2  # of each kind, in a patch
 
 
 def harsh(image: np.ndarray, labels: np.ndarray, random: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Run a schedule of trainings one after the other: ablations, normalisations, baselines, sizes of the data set.
 
-``python -m training.fit.ablate --out runs/ablation --folds 0 1 --crops 3000 -- --float32``
+``python -m training.fit.ablate --out runs/ablation --folds 0 1 --patches 3000 -- --float32``
 
-Every configuration is trained on every fold with the same budget, in crops, or in minutes where the machine does
+Every configuration is trained on every fold with the same budget, in patches, or in minutes where the machine does
 nothing else. Each run has a folder, ``OUT/<configuration>/fold<n>``. Stop it at any time; the same command goes on
 where it was, and what is finished is left alone. What stands after ``--`` goes to every training.
 ``training.judge.compare --runs OUT`` makes the table.
@@ -51,7 +51,7 @@ class Run:
 
 def schedule(options: argparse.Namespace) -> Iterator[Run]:
     """The runs in order: fold by fold, so that a schedule cut short has compared everything on a fold."""
-    budget = ("--budget-crops", str(options.crops)) if options.crops else ("--minutes", str(options.minutes))
+    budget = ("--budget-patches", str(options.patches)) if options.patches else ("--minutes", str(options.minutes))
     for fold in options.folds:
         for name in options.only:
             out = options.out / name / f"fold{fold}"
@@ -65,7 +65,7 @@ def finished(run: Run, options: argparse.Namespace) -> bool:
     if not checkpoint.is_file():
         return False
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return state["step"] >= options.crops if options.crops else state["spent"] >= options.minutes * 60
+    return state["step"] >= options.patches if options.patches else state["spent"] >= options.minutes * 60
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -78,7 +78,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--folds", type=int, nargs="+", default=[0, 1], help="folds to hold out, one after the other")
     parser.add_argument("--only", nargs="+", choices=list(CONFIGURATIONS), default=[*ABLATIONS, *NETWORKS])
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--crops", type=int, help="crops a run learns from")
+    budget.add_argument("--patches", type=int, help="patches a run learns from")
     budget.add_argument("--minutes", type=float, help="minutes a run trains for")
     parser.add_argument("--parallel", type=int, default=1, help="trainings at a time, as on a GPU; they print mingled")
     parser.add_argument("--dry-run", action="store_true", help="say what would be run")

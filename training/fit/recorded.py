@@ -1,7 +1,7 @@
 """A training whose steps a GPU replays from recordings, so that several of them keep it busy.
 
 The network runs some thousand short kernels a step, which Python launches five times slower than a GPU computes them
-(42 ms a crop on an NVIDIA H200, 8.5 ms recorded as CUDA graphs). Recorded once for each shape of crop, a step is one
+(42 ms a patch on an NVIDIA H200, 8.5 ms recorded as CUDA graphs). Recorded once for each shape of patch, a step is one
 call, and trainings side by side in one process, each in its own stream, fill what a single one leaves idle.
 """
 
@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from proseg.model.network import ProSeg
 from training.fit.losses import ZonalLoss
-from training.fit.train import average_decay, rate_at, weight_groups
+from training.fit.train import average_decay, learning_rate_at, weight_groups
 
 Shape = tuple[int, int, int]  # slices, rows, columns
 
 
 @dataclass
 class Step:
-    """What one shape of crop is learned with.
+    """What one shape of patch is learned with.
 
     Attributes:
-        image: (1, 1, D, H, W) float32, where a crop is put before each replay.
+        image: (1, 1, D, H, W) float32, where a patch is put before each replay.
         labels: (1, 1, D, H, W) int64, likewise.
         slice_mm: likewise, a scalar.
         recording: of the forward and backward pass; None on a CPU, which computes it anew each time.
@@ -39,17 +39,17 @@ class Step:
 
 
 class RecordedTraining:
-    """What :class:`training.fit.train.Trainer` does to a ProSeg network, crop for crop.
+    """What :class:`training.fit.train.Trainer` does to a ProSeg network, patch for patch.
 
     The optimiser moves weights in single precision; with ``half`` the network computes with bfloat16 copies of its
-    filters, made once a step instead of once a crop.
+    filters, made once a step instead of once a patch.
 
     Args:
         network: is moved to ``device`` and trained.
-        budget: how many crops the cosine of the learning rate spans.
+        budget: how many patches the cosine of the learning rate spans.
         rate: its peak.
         focal: weight of the focal term.
-        crops: of an optimiser step.
+        patches: of an optimiser step.
         half: bfloat16, as ``Trainer`` computes without ``--float32``.
     """
 
@@ -60,11 +60,11 @@ class RecordedTraining:
         budget: int,
         rate: float = 1e-3,
         focal: float = 10.0,
-        crops: int = 2,
+        patches: int = 2,
         half: bool = True,
     ) -> None:
         self.network = network.to(device, memory_format=torch.channels_last)
-        self.device, self.budget, self.peak, self.crops, self.half = device, budget, rate, crops, half
+        self.device, self.budget, self.peak, self.patches, self.half = device, budget, rate, patches, half
         self.on_gpu = device.type == "cuda"
         self.computing = dict(network.named_parameters())
         self.copies = list(self.computing.values())
@@ -94,7 +94,7 @@ class RecordedTraining:
         return torch.cuda.stream(self.stream) if self.stream else nullcontext()
 
     def record(self, shapes: list[Shape]) -> None:
-        """Record the steps for shapes of crops, before the first crop and while nothing else uses the GPU."""
+        """Record the steps for shapes of patches, before the first patch and while nothing else uses the GPU."""
         if not self.on_gpu:
             return
         before = [weight.detach().clone() for weight in self.kept]
@@ -115,7 +115,7 @@ class RecordedTraining:
         torch.cuda.synchronize(self.device)
 
     def step_for(self, shape: Shape) -> Step:
-        """The step for a shape of crop, made if there is none yet."""
+        """The step for a shape of patch, made if there is none yet."""
         if shape not in self.steps:
             image = torch.randn((1, 1, *shape), device=self.device)
             labels = (image > 1).long()
@@ -123,7 +123,7 @@ class RecordedTraining:
         return self.steps[shape]
 
     def learn(self, image: Tensor, labels: Tensor, slice_mm: float) -> None:
-        """Learn from a crop, (1, D, H, W) each; every ``crops`` of them the weights are moved."""
+        """Learn from a patch, (1, D, H, W) each; every ``patches`` of them the weights are moved."""
         step = self.step_for(tuple(image.shape[1:]))
         step.image[0].copy_(image, non_blocking=True)
         step.labels[0].copy_(labels, non_blocking=True)
@@ -133,11 +133,11 @@ class RecordedTraining:
         else:
             self._learn(step)
         self.learned += 1
-        if self.learned % self.crops:
+        if self.learned % self.patches:
             return
-        begun = self.learned - self.crops
-        self.rate.fill_(rate_at(begun / self.budget, self.peak))
-        self.towards.fill_(1 - average_decay(begun // self.crops) if begun else 1.0)
+        begun = self.learned - self.patches
+        self.rate.fill_(learning_rate_at(begun / self.budget, self.peak))
+        self.towards.fill_(1 - average_decay(begun // self.patches) if begun else 1.0)
         if self.updating:
             self.updating.replay()
         else:
@@ -169,7 +169,7 @@ class RecordedTraining:
         with torch.autocast(self.device.type, torch.bfloat16, self.half, cache_enabled=False):
             logits = self.network(step.image, step.slice_mm)
         loss = self.loss_of(logits.float(), step.labels)
-        (loss / self.crops).backward()
+        (loss / self.patches).backward()
         self.losses += loss.detach()
 
     def _update(self) -> None:

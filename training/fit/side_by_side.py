@@ -1,11 +1,11 @@
 """Train the segmenters of several folds side by side on one GPU.
 
-``python -m training.data.patch_store --out /dev/shm/crops --crops 22400 --progressive --harsh --processes 14 &``
-``python -m training.fit.side_by_side --store /dev/shm/crops --out runs/cv --folds 0 1 2 3 4 --crops 17688``
+``python -m training.data.patch_store --out /dev/shm/patches --patches 22400 --progressive --harsh --processes 14 &``
+``python -m training.fit.side_by_side --store /dev/shm/patches --out runs/cv --folds 0 1 2 3 4 --patches 17688``
 
 Leaves in ``OUT/fold<n>`` what ``training.fit.export`` takes from a run of ``training.fit.train``, and learns as that
-does with ``--store``, two crops a step. The script that this was made from learned 320 (pixels of medium size) to 460
-(coarse ones) crops a second in nine trainings on an NVIDIA H200; tests have no GPU and compare what is learned, on a
+does with ``--store``, two patches a step. The script that this was made from learned 320 (pixels of medium size) to 460
+(coarse ones) patches a second in nine trainings on an NVIDIA H200; tests have no GPU and compare what is learned, on a
 CPU.
 """
 
@@ -27,39 +27,39 @@ from proseg.errors import InputError
 from proseg.model.network import NetworkConfig, ProSeg
 from training.command import run_command
 from training.data.augment import COARSE, SHAPES
-from training.data.patch_store import StoredCrops
+from training.data.patch_store import StoredPatches
 from training.data.preprocess import Arrays, load
 from training.fit.recorded import RecordedTraining, Shape
 from training.fit.train import SAY_SECONDS, split
 
-AHEAD = 64  # crops that wait on the GPU for the training that is furthest
-QUEUED = 16  # crops a training may queue before it waits for the GPU
+AHEAD = 64  # patches that wait on the GPU for the training that is furthest
+QUEUED = 16  # patches a training may queue before it waits for the GPU
 POLL_SECONDS = 0.2
 
-Crop = tuple[Tensor, Tensor, float]
+Patch = tuple[Tensor, Tensor, float]
 
 
-class SharedCrops:
-    """The crops of a store, each brought to the GPU once for all the trainings that learn from it.
+class SharedPatches:
+    """The patches of a store, each brought to the GPU once for all the trainings that learn from it.
 
     Args:
-        store: of all the crops that any of them takes.
-        takers: by fold, the numbers of its crops in the order it takes them.
+        store: of all the patches that any of them takes.
+        takers: by fold, the numbers of its patches in the order it takes them.
     """
 
-    def __init__(self, store: StoredCrops, takers: dict[int, list[int]], device: torch.device) -> None:
+    def __init__(self, store: StoredPatches, takers: dict[int, list[int]], device: torch.device) -> None:
         self.store, self.device = store, device
         self.wanted: dict[int, int] = {}
         for numbers in takers.values():
             for number in numbers:
                 self.wanted[number] = self.wanted.get(number, 0) + 1
-        self.there: dict[int, Crop] = {}
+        self.there: dict[int, Patch] = {}
         self.furthest = 0
         self.changed = threading.Condition()
         self.failure: Exception | None = None
 
     def bring(self) -> None:
-        """Bring crops until the last; an error is raised where a crop is taken."""
+        """Bring patches until the last; an error is raised where a patch is taken."""
         side = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         try:
             for place, number in enumerate(self.store.numbers):
@@ -81,8 +81,8 @@ class SharedCrops:
                 self.failure = error
                 self.changed.notify_all()
 
-    def take(self, numbers: list[int]) -> Iterator[Crop]:
-        """A training's crops, in order."""
+    def take(self, numbers: list[int]) -> Iterator[Patch]:
+        """A training's patches, in order."""
         for number in numbers:
             with self.changed:
                 self.furthest = max(self.furthest, number)
@@ -91,20 +91,20 @@ class SharedCrops:
                     if self.failure:
                         raise self.failure
                     self.changed.wait(POLL_SECONDS)
-                crop = self.there[number]
+                patch = self.there[number]
                 self.wanted[number] -= 1
                 if not self.wanted[number]:
                     del self.there[number]
-            yield crop
+            yield patch
 
 
-def train(training: RecordedTraining, crops: Iterator[Crop]) -> None:
-    """Learn from all the crops."""
-    in_use: list[Crop] = []  # a crop's memory must not be given away before the GPU has read it
+def train(training: RecordedTraining, patches: Iterator[Patch]) -> None:
+    """Learn from all the patches."""
+    in_use: list[Patch] = []  # a patch's memory must not be given away before the GPU has read it
     with training.turn():
-        for crop in crops:
-            training.learn(*crop)
-            in_use.append(crop)
+        for patch in patches:
+            training.learn(*patch)
+            in_use.append(patch)
             if len(in_use) == QUEUED:
                 training.settle()
                 in_use.clear()
@@ -112,7 +112,7 @@ def train(training: RecordedTraining, crops: Iterator[Crop]) -> None:
 
 
 def all_shapes() -> list[Shape]:
-    """The shapes of crops of cases that have as many slices as a crop wants."""
+    """The shapes of patches of cases that have as many slices as a patch wants."""
     groups = [*(group for _, _, group in COARSE), SHAPES]
     return [(depth, size, size) for group in groups for depth, size in group]
 
@@ -131,10 +131,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--arrays", type=Path, default=Path("runs/arrays"), help="folder made by training.data.preprocess"
     )
-    parser.add_argument("--store", type=Path, required=True, help="crops, as training.data.patch_store makes them")
+    parser.add_argument("--store", type=Path, required=True, help="patches, as training.data.patch_store makes them")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--folds", type=int, nargs="+", required=True, help="folds to hold out, -1 for none")
-    parser.add_argument("--crops", type=int, required=True, help="how many each learns from")
+    parser.add_argument("--patches", type=int, required=True, help="how many each learns from")
     parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--float32", action="store_true", help="no bfloat16")
@@ -149,19 +149,19 @@ def main() -> None:
     torch.set_num_threads(1)
     cases = load(options.arrays)
     learn, held_out = zip(*(split(cases, fold) for fold in options.folds), strict=True)
-    stores = [StoredCrops(some, options.store) for some in learn]
-    if (fewest := min(map(len, stores))) < options.crops:
-        raise InputError(f"{options.store} has {fewest} crops for a fold.", "Fill a larger one, or ask for fewer.")
+    stores = [StoredPatches(some, options.store) for some in learn]
+    if (fewest := min(map(len, stores))) < options.patches:
+        raise InputError(f"{options.store} has {fewest} patches for a fold.", "Fill a larger one, or ask for fewer.")
     config = NetworkConfig()
     gc.freeze()  # every recording collects garbage, which takes longer than to record with all of torch to look through
     trainings: dict[int, RecordedTraining] = {}
     for fold in options.folds:
         torch.manual_seed(options.seed)
         how = {"rate": options.rate, "focal": options.focal, "half": not options.float32}
-        trainings[fold] = RecordedTraining(ProSeg(config), device, options.crops, **how)
+        trainings[fold] = RecordedTraining(ProSeg(config), device, options.patches, **how)
         trainings[fold].record(all_shapes())
-    takers = {fold: store.numbers[: options.crops] for fold, store in zip(options.folds, stores, strict=True)}
-    shared = SharedCrops(StoredCrops(cases_of(learn), options.store), takers, device)
+    takers = {fold: store.numbers[: options.patches] for fold, store in zip(options.folds, stores, strict=True)}
+    shared = SharedPatches(StoredPatches(cases_of(learn), options.store), takers, device)
     threading.Thread(target=shared.bring, daemon=True).start()
     said = {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()}
 
@@ -177,7 +177,7 @@ def main() -> None:
         while wait(working, SAY_SECONDS).not_done:
             speed = sum(training.learned for training in trainings.values()) / (time.monotonic() - began)
             done = (f"fold {fold}: {its.learned}, loss {its.loss:.3f}" for fold, its in trainings.items())
-            print(f"{speed:.0f} crops a second  {'  '.join(done)}", flush=True)
+            print(f"{speed:.0f} patches a second  {'  '.join(done)}", flush=True)
     for finished in working:
         finished.result()
 

@@ -42,5 +42,5 @@ def initialise(network: ProSeg, weights: Path, task: str, held_out: list[Arrays]
 
 
 def seed_after(weights: Path | None, seed: int) -> int:
-    """The seed of the crops: after weights to go on from one of its own, or the crops they began with would return."""
+    """The seed of the patches: after weights to go on from one of its own, or the same patches would return."""
     return zlib.crc32(weights.read_bytes(), seed) if weights else seed

@@ -3,11 +3,11 @@
 ``python -m training.fit.train --out runs/fold0 --fold 0 --minutes 120``
 
 Holds out one fold of patients (none with ``--fold -1``), learns from the rest until the minutes of training time, or
-with ``--budget-crops`` so many crops, are spent, and keeps an exponential moving average of the weights, which is what
-ships. Stop it at any time; the same command goes on from the last checkpoint.
+with ``--budget-patches`` so many patches, are spent, and keeps an exponential moving average of the weights, which is
+what ships. Stop it at any time; the same command goes on from the last checkpoint.
 
-``--progressive`` shows coarse pixels first, which learns as much a crop in a third of the time at the beginning. Of
-several folds on two cores, two side by side with ``--crops 1`` each keep both busy.
+``--progressive`` shows coarse pixels first, which learns as much a patch in a third of the time at the beginning. Of
+several folds on two cores, two side by side with ``--patches 1`` each keep both busy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from training.command import run_command
 from training.data.folds import assign_folds
 from training.data.learning_curve import subset
 from training.data.preprocess import Arrays, load
-from training.data.thin_pz import rims_repeated
+from training.data.thin_pz import thin_pz_repeated
 from training.fit.losses import ZonalLoss
 from training.fit.start import initialise, seed_after
 from training.networks.baselines import BASELINES, PROSEG
@@ -60,7 +60,7 @@ def average_decay(steps: int) -> float:
     return min(AVERAGE_DECAY, (1 + steps) / (10 + steps))
 
 
-def rate_at(progress: float, peak: float) -> float:
+def learning_rate_at(progress: float, peak: float) -> float:
     """The learning rate: warm-up over the first 2 % of the budget, then a cosine to a hundredth of its peak."""
     warm = min(1.0, (progress + 1e-4) / 0.02)
     return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
@@ -88,9 +88,9 @@ class Trainer:
     """One training run that can be stopped and resumed."""
 
     def __init__(
-        self, network: nn.Module, options: argparse.Namespace, make_crops: Callable[..., Dataset], cases: list[Arrays]
+        self, network: nn.Module, options: argparse.Namespace, make_patches: Callable[..., Dataset], cases: list[Arrays]
     ) -> None:
-        self.options, self.make_crops, self.cases = options, make_crops, cases
+        self.options, self.make_patches, self.cases = options, make_patches, cases
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         layout = torch.channels_last if isinstance(network, ProSeg) else torch.preserve_format  # others are 3D
         self.network = network.to(self.device, memory_format=layout)
@@ -99,8 +99,8 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate, fused=self.device.type == "cuda")
         self.loss = ZonalLoss(focal=options.focal)
         self.step, self.spent, self.recent = 0, 0.0, float("nan")
-        # On the CPU each crop of a step runs on a thread of its own: faster than two threads inside every operation.
-        self.threads = ThreadPoolExecutor(options.crops if self.device.type == "cpu" else 1)
+        # On the CPU each patch of a step runs on a thread of its own: faster than two threads inside every operation.
+        self.threads = ThreadPoolExecutor(options.patches if self.device.type == "cpu" else 1)
         self.checkpoint = options.out / "checkpoint.pt"
 
     def save(self) -> None:
@@ -127,24 +127,24 @@ class Trainer:
         self.step, self.spent = state["step"], state["spent"]
 
     def progress(self) -> float:
-        """How much of the budget is spent: of its crops if these are given, else of its minutes."""
-        if self.options.budget_crops:
-            return self.step / self.options.budget_crops
+        """How much of the budget is spent: of its patches if these are given, else of its minutes."""
+        if self.options.budget_patches:
+            return self.step / self.options.budget_patches
         return self.spent / (self.options.minutes * 60)
 
     def run(self) -> None:
         """Train until the time is spent, with a line of progress and a checkpoint now and then."""
-        data = self.make_crops(self.cases, start=self.step)
+        data = self.make_patches(self.cases, start=self.step)
         # Forked workers hang in torch's threads if this process has used them already.
         start = {"multiprocessing_context": "spawn", "prefetch_factor": 4} if self.options.workers else {}
         loader = iter(DataLoader(data, batch_size=None, num_workers=self.options.workers, **start))
         began = said = saved = time.monotonic()
         while (progress := self.progress()) < 1:
             for group in self.optimiser.param_groups:
-                group["lr"] = rate_at(progress, self.options.rate)
-            crops = list(islice(loader, self.options.crops))
-            loss = float(np.mean(list(self.threads.map(self.learn, crops))))
-            self.step += len(crops)
+                group["lr"] = learning_rate_at(progress, self.options.rate)
+            patches = list(islice(loader, self.options.patches))
+            loss = float(np.mean(list(self.threads.map(self.learn, patches))))
+            self.step += len(patches)
             nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
             self.optimiser.step()
             self.optimiser.zero_grad(set_to_none=True)
@@ -156,20 +156,20 @@ class Trainer:
             if now - said > SAY_SECONDS:
                 said = now
                 done = f"{self.progress():6.1%}  {self.spent / 60:6.1f} min"
-                print(f"{done}  crop {self.step}  loss {self.recent:.4f}", flush=True)
+                print(f"{done}  patch {self.step}  loss {self.recent:.4f}", flush=True)
             if now - saved > CHECKPOINT_SECONDS:
                 saved = now
                 self.save()
         self.save()
 
-    def learn(self, crop: tuple[Tensor, Tensor, float]) -> float:
-        """Add the gradients of one crop; returns its loss."""
-        image, labels, slice_mm = crop[0][None].to(self.device), crop[1][None].to(self.device), crop[2]
+    def learn(self, patch: tuple[Tensor, Tensor, float]) -> float:
+        """Add the gradients of one patch; returns its loss."""
+        image, labels, slice_mm = patch[0][None].to(self.device), patch[1][None].to(self.device), patch[2]
         # A cache would be shared by threads.
         with torch.autocast(self.device.type, torch.bfloat16, not self.options.float32, cache_enabled=False):
             logits = self.network(image, slice_mm)
         loss = self.loss(logits.float(), labels)
-        (loss / self.options.crops).backward()
+        (loss / self.options.patches).backward()
         return float(loss.detach())
 
 
@@ -183,39 +183,41 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of this run")
     parser.add_argument("--fold", type=int, default=0, help="fold of patients to hold out, -1 for none")
     parser.add_argument("--minutes", type=float, default=120, help="training time, pauses not counted")
-    parser.add_argument("--budget-crops", type=int, help="train for so many crops instead: fair between busy machines")
+    parser.add_argument(
+        "--budget-patches", type=int, help="train for so many patches instead: fair between busy machines"
+    )
     parser.add_argument("--harsh", action="store_true", help="also learn from worse and stranger images")
-    parser.add_argument("--progressive", action="store_true", help="coarse pixels first; needs --budget-crops")
+    parser.add_argument("--progressive", action="store_true", help="coarse pixels first; needs --budget-patches")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
-    parser.add_argument("--crops", type=int, default=2, help="crops an optimiser step")
+    parser.add_argument("--patches", type=int, default=2, help="patches an optimiser step")
     parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
     parser.add_argument("--no-partial", action="store_true", help="learn nothing from gland-only cases")
-    parser.add_argument("--rims", type=int, default=1, help="show patients with a thin PZ so many times as often")
+    parser.add_argument("--thin-pz", type=int, default=1, help="show patients with a thin PZ so many times as often")
     parser.add_argument("--start-from", type=Path, help="weights file to go on from instead of random weights")
     parser.add_argument("--float32", action="store_true", help="no bfloat16: faster on some CPUs")
-    parser.add_argument("--workers", type=int, default=1, help="processes that prepare crops")
-    parser.add_argument("--store", type=Path, help="take crops that training.data.patch_store makes")
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare patches")
+    parser.add_argument("--store", type=Path, help="take patches that training.data.patch_store makes")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--without", nargs="*", default=[], choices=["directional", "cross_slice", "gate", "pyramid"])
     parser.add_argument("--norm", default="instance", choices=["instance", "group", "batch"])
     parser.add_argument("--network", default=PROSEG, choices=[PROSEG, *BASELINES], help="ProSeg, or one to compare")
     parser.add_argument("--cases", type=int, help="learn from so many cases only: for the learning curve")
     options = parser.parse_args(arguments)
-    if options.progressive and not options.budget_crops:
-        parser.error("--progressive needs --budget-crops, to know how far the training is")
+    if options.progressive and not options.budget_patches:
+        parser.error("--progressive needs --budget-patches, to know how far the training is")
     if options.store and (options.progressive or options.harsh):
         parser.error("--progressive and --harsh are said when a store is made")
-    if options.task == "locate" and (options.progressive or options.harsh or options.store or options.rims > 1):
-        parser.error("--progressive, --harsh, --store and --rims are for --task segment")
-    if options.rims < 1 or (options.store and options.rims > 1):
-        parser.error("--rims takes a whole number above 0, and no store")
+    if options.task == "locate" and (options.progressive or options.harsh or options.store or options.thin_pz > 1):
+        parser.error("--progressive, --harsh, --store and --thin-pz are for --task segment")
+    if options.thin_pz < 1 or (options.store and options.thin_pz > 1):
+        parser.error("--thin-pz takes a whole number above 0, and no store")
     return options
 
 
-def source_of_crops(options: argparse.Namespace, learn: list[Arrays]) -> Callable[..., Dataset]:
-    """What makes the crops, called with the cases and how many crops to leave out.
+def source_of_patches(options: argparse.Namespace, learn: list[Arrays]) -> Callable[..., Dataset]:
+    """What makes the patches, called with the cases and how many patches to leave out.
 
-    A store decides how its crops look and how many there are; the options are made to say so.
+    A store decides how its patches look and how many there are; the options are made to say so.
     """
     steps = {"steps": 10**6, "seed": seed_after(options.start_from, options.seed)}
     if options.task == "locate":
@@ -223,16 +225,16 @@ def source_of_crops(options: argparse.Namespace, learn: list[Arrays]) -> Callabl
 
         return partial(Overviews, **steps)
     if options.store:
-        from training.data.patch_store import StoredCrops
+        from training.data.patch_store import StoredPatches
 
-        crops = StoredCrops(learn, options.store)
-        vars(options).update(crops.look)
-        options.budget_crops = min(options.budget_crops or len(crops), len(crops))
-        return partial(StoredCrops, folder=options.store)
-    from training.data.augment import Crops
+        patches = StoredPatches(learn, options.store)
+        vars(options).update(patches.look)
+        options.budget_patches = min(options.budget_patches or len(patches), len(patches))
+        return partial(StoredPatches, folder=options.store)
+    from training.data.augment import Patches
 
-    budget = options.budget_crops if options.progressive else None
-    return partial(Crops, **steps, budget=budget, harsh=options.harsh)
+    budget = options.budget_patches if options.progressive else None
+    return partial(Patches, **steps, budget=budget, harsh=options.harsh)
 
 
 def main() -> None:
@@ -250,7 +252,7 @@ def main() -> None:
         learn = subset(learn, options.cases)
     network = ProSeg(config) if options.network == PROSEG else BASELINES[options.network]()
     before = initialise(network, options.start_from, options.task, held_out) if options.start_from else []
-    make_crops = source_of_crops(options, learn)
+    make_patches = source_of_patches(options, learn)
     run = {
         "network": config.to_dict() if options.network == PROSEG else None,
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in vars(options).items()},
@@ -258,7 +260,7 @@ def main() -> None:
         "held_out": [case.id for case in held_out],
     }
     (options.out / "run.json").write_text(json.dumps(run, indent=1))
-    trainer = Trainer(network, options, make_crops, rims_repeated(learn, options.rims))
+    trainer = Trainer(network, options, make_patches, thin_pz_repeated(learn, options.thin_pz))
     trainer.resume()
     print(f"{len(learn)} cases to learn from, {len(held_out)} held out; {trainer.device}", flush=True)
     trainer.run()

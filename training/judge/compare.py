@@ -30,12 +30,12 @@ from training.judge.report_tables import cell, mean_sd, table
 HELD_OUT = Path(__file__).parents[1] / "held_out"
 HEADINGS = (
     *("Contender", "Folds", "Cases", "Gland Dice", "Worst", "CG Dice", "PZ Dice", "Gland HD95 (mm)"),
-    *("Parameters (M)", "Crops", "Seconds a case"),
+    *("Parameters (M)", "Patches", "Seconds a case"),
 )
 
 
 def pooled(judged: Sequence[Judged]) -> list[Judged]:
-    """Contenders of one name as one, in the order they first appear; crops of the run that learned least."""
+    """Contenders of one name as one, in the order they first appear; patches of the run that learned least."""
     groups: dict[str, list[Judged]] = {}
     for one in judged:
         groups.setdefault(one.name, []).append(one)
@@ -43,8 +43,8 @@ def pooled(judged: Sequence[Judged]) -> list[Judged]:
     for name, group in groups.items():
         rows = [row for one in group for row in one.rows]
         seconds = [second for one in group for second in one.seconds]
-        crops = [one.crops for one in group if one.crops is not None]
-        whole.append(Judged(name, group[0].parameters, min(crops, default=None), rows, seconds))
+        patches = [one.patches for one in group if one.patches is not None]
+        whole.append(Judged(name, group[0].parameters, min(patches, default=None), rows, seconds))
     return whole
 
 
@@ -56,11 +56,11 @@ def shared_cases(contenders: Sequence[Judged]) -> set[str]:
 
 def apart(contenders: Sequence[Judged]) -> tuple[list[Judged], list[str]]:
     """Contenders named only by what not all runs have in common, and what these have; a run alone keeps its name."""
-    recipes = [one.name.split(", ") for one in contenders if one.crops is not None]
+    recipes = [one.name.split(", ") for one in contenders if one.patches is not None]
     common = [word for word in recipes[0] if all(word in other for other in recipes)] if len(recipes) > 1 else []
     renamed = []
     for one in contenders:
-        own = [word for word in one.name.split(", ") if one.crops is None or word not in common]
+        own = [word for word in one.name.split(", ") if one.patches is None or word not in common]
         renamed.append(replace(one, name=", ".join(own) or "full"))
     return renamed, common
 
@@ -81,7 +81,7 @@ def line(contender: Judged) -> list[str]:
         mean_sd(dice["PZ"], 3),
         mean_sd(hd95, 1),
         f"{contender.parameters / 1e6:.2f}",
-        str(contender.crops) if contender.crops is not None else "–",
+        str(contender.patches) if contender.patches is not None else "–",
         f"{statistics.median(contender.seconds):.2f}" if contender.seconds else "–",
     ]
 
@@ -115,7 +115,7 @@ def page(contenders: Sequence[Judged]) -> str:
         f"Made by `python -m training.judge.compare` on a machine of {os.cpu_count()} cores. Every case is judged by "
         "networks that have not learned from it, from file to labels on its own grid; runs stand in the segmenter's "
         "place, behind the same locator and clean-up. Dice and distances are mean ± standard deviation over cases; "
-        "*worst* is the lowest gland Dice; *crops* is the training budget, to be the same for all that are compared; "
+        "*worst* is the lowest gland Dice; *patches* is the training budget, to be the same for all that are compared; "
         "*seconds* is the median, image in memory to labels, for TAPS file to file. `segmamba` is this project's "
         "re-implementation. What `lavlab-taps` has learned from is not stated in its package: public cases may be "
         f"among it.{alike}\n\n"

@@ -32,7 +32,7 @@ from training.judge.evaluate import evaluate, on_input_grid
 from training.judge.metrics import MetricRow
 from training.networks.baselines import network_of_run, parameters_of
 
-NOT_A_RECIPE = {"out", "arrays", "fold", "minutes", "budget_crops", "workers", "float32", "store"}
+NOT_A_RECIPE = {"out", "arrays", "fold", "minutes", "budget_patches", "workers", "float32", "store"}
 
 # Runs in TAPS's own Python: a line of JSON in, [image, mask], a line of JSON out.
 TAPS_DRIVER = """
@@ -58,14 +58,14 @@ class Judged:
     Attributes:
         name: what it is, in words.
         parameters: how many numbers its segmenting network learned.
-        crops: how many crops it learned from; None where that is not known.
+        patches: how many patches it learned from; None where that is not known.
         rows: its agreement with the experts.
         seconds: of each case, image in memory to labels, on this machine.
     """
 
     name: str
     parameters: int
-    crops: int | None
+    patches: int | None
     rows: list[MetricRow]
     seconds: list[float]
 
@@ -125,7 +125,7 @@ def judge_run(run: Path, cases: Sequence[Case], locators: Sequence[Path], device
         seconds.append(result.provenance.timings_s["total"])
         return result.labelmap
 
-    print(f"{run}: {recipe(made['options'])}, {step} crops", flush=True)
+    print(f"{run}: {recipe(made['options'])}, {step} patches", flush=True)
     rows = list(evaluate(held_out, on_input_grid(label), made["options"]["fold"]))
     judged = Judged(recipe(made["options"]), parameters_of(network), step, rows, seconds)
     write_text(json.dumps({"key": key, **asdict(judged)}), kept)

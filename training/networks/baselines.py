@@ -2,10 +2,10 @@
 
 ``python -m training.fit.train --network unet --out runs/unet0 --fold 0``
 
-Same data, crops, loss and optimiser; only the network differs. Slices are about 3 mm apart and pixels 0.7 mm, so every
-one of them halves the plane before it halves the slices: by strides of its own, or, where the architecture fixes its
-strides, by a stem that folds 2 x 2 pixels into channels, as ProSeg's own does. Sizes were chosen so that a crop takes
-two CPU cores seconds, not minutes; parameters are those of the sizes below.
+Same data, patches, loss and optimiser; only the network differs. Slices are about 3 mm apart and pixels 0.7 mm, so
+every one of them halves the plane before it halves the slices: by strides of its own, or, where the architecture fixes
+its strides, by a stem that folds 2 x 2 pixels into channels, as ProSeg's own does. Sizes were chosen so that a patch
+takes two CPU cores seconds, not minutes; parameters are those of the sizes below.
 
 - ``unet``: MONAI's residual U-Net, strides 1 x 2 x 2 twice, then 2 x 2 x 2; 7.6 million parameters.
 - ``dynunet``: MONAI's DynUNet, the U-Net of nnU-Net, kernels and strides as nnU-Net plans them for such spacings: 1 x 3
@@ -87,7 +87,7 @@ def dynunet() -> Baseline:
 def swin_unetr() -> Baseline:
     """MONAI's Swin UNETR; it halves all axes five times, so thin stacks are padded to 32 slices.
 
-    Small crops are padded to twice as many pixels: its coarsest level, normalised over places, needs more than one.
+    Small patches are padded to twice as many pixels: its coarsest level, normalised over places, needs more than one.
     """
     network = SwinUNETR(4, 4 * CLASS_COUNT, feature_size=24, spatial_dims=3)
     return Baseline(network, (32, 32, 32), fold=2, least=2)

@@ -68,7 +68,7 @@ def test_a_case_is_watched_from_outside_and_everything_is_as_before(phantom: Any
         began = time.perf_counter()
         segmenter.segment(phantom.image)
         lap = seen.lap(time.perf_counter() - began)
-    assert all((lap[stage] > 0) == (stage != "rims") for stage in NAMES)  # its PZ is no thin rim
+    assert all((lap[stage] > 0) == (stage != "thin_pz") for stage in NAMES)  # its PZ is no thin rim
     assert lap[OTHER] < 0.5 * lap["total"]
     assert sum(lap[stage] for stage in NAMES) == pytest.approx(lap["total"])
     shape, _ = seen.shapes["segmenter"][0]

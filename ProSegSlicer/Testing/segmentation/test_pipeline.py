@@ -16,7 +16,7 @@ from proseg.model.network import IN_PLANE_MULTIPLE, NetworkConfig, ProSeg
 from proseg.model.preprocessing import PIXEL_MM, slice_axis
 from proseg.model.weights import Model
 from proseg.segmentation.pipeline import Pipeline, smoothed
-from proseg.segmentation.views import LEAST_PIXELS, closer_look
+from proseg.segmentation.views import LEAST_PIXELS, box_around
 
 TINY = NetworkConfig(widths=(8, 16, 16, 16), depths=(1, 1, 1, 1), strip=3, heads=2)
 CPU = Device("cpu", "Asked for.", torch.float32)
@@ -123,12 +123,12 @@ class FavoursTheLeft(BrightIsGland):
         return super().forward(torch.cat([volume[..., :half], torch.full_like(volume[..., half:], -1.0)], -1), slice_mm)
 
 
-def test_the_second_look_is_in_the_mirror_and_counts_as_much_as_the_first() -> None:
+def test_the_refinement_pass_is_in_the_mirror_and_counts_as_much_as_the_first() -> None:
     scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (50, 110), (50, 110))
     prediction = pipeline_of(FavoursTheLeft(), BrightIsGland()).predict(scene.array, scene.grid)
     k, j, i = np.nonzero(scene.gland[prediction.box])
     line = 1 - prediction.probabilities[0, int(np.median(k)), int(np.median(j))]
-    # The first look finds the left half of the gland; the second, centred on that, all but the left half of that half.
+    # The first pass finds the left half of the gland; the second, centred on that, all but the left half of that half.
     by_first, by_both, by_second = (line[int(np.quantile(i, share))] for share in (0.1, 0.37, 0.8))
     assert (by_first, by_both, by_second) == pytest.approx((0.5, 1.0, 0.5), abs=0.02)
 
@@ -140,7 +140,7 @@ def test_a_speck_is_not_taken_for_the_gland() -> None:
         assert (gland is not None) == seen
 
 
-def test_a_gland_that_reaches_out_of_view_is_looked_at_again() -> None:
+def test_a_gland_that_reaches_out_of_view_is_segmented_again() -> None:
     scene = made_scene((12, 170, 120), (3.0, 1.0, 1.0), (6, 27), (20, 105), (35, 85))
     front = BrightIsGland(rows=slice(0, 16))  # all that the overview shows of the gland: 16 rows of 4 mm
     segmenter = BrightIsGland()
@@ -151,7 +151,7 @@ def test_a_gland_that_reaches_out_of_view_is_looked_at_again() -> None:
     assert gland.sum() == pytest.approx(scene.gland.sum(), rel=0.1)
 
 
-def test_a_very_large_gland_is_looked_at_again_on_larger_pixels() -> None:
+def test_a_very_large_gland_is_segmented_again_on_larger_pixels() -> None:
     scene = made_scene((20, 130, 130), (3.0, 1.0, 1.0), (3, 57), (30, 100), (30, 100))
     segmenter = BrightIsGland()
     prediction = pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
@@ -180,7 +180,7 @@ class ThinPZ(BrightIsGland):
 
 
 @pytest.mark.parametrize(("share", "by_thin_pz"), [(0.1, True), (0.2, True), (0.3, False), (0.6, False)])
-def test_where_the_pz_is_a_thin_rim_the_network_for_it_looks_both_times(share: float, by_thin_pz: bool) -> None:
+def test_where_the_pz_is_a_thin_rim_the_network_for_it_does_both_passes(share: float, by_thin_pz: bool) -> None:
     scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (55, 105), (55, 105))
     segmenter, thin_pz = ThinPZ(share), ThinPZ(0.5)
     model = Model(segmenter, BrightIsGland(), "Stand-in", "0", "00", thin_pz=thin_pz)
@@ -190,7 +190,7 @@ def test_where_the_pz_is_a_thin_rim_the_network_for_it_looks_both_times(share: f
     assert (zones == 1).sum() / (zones > 0).sum() == pytest.approx(0.5 if by_thin_pz else share, abs=0.03)
 
 
-def test_without_a_network_for_thin_pzs_the_segmenter_looks() -> None:
+def test_without_a_network_for_thin_pzs_the_segmenter_does_both_passes() -> None:
     scene = made_scene((20, 160, 160), (3.0, 1.0, 1.0), (12, 45), (55, 105), (55, 105))
     segmenter = ThinPZ(0.1)
     pipeline_of(segmenter, BrightIsGland()).predict(scene.array, scene.grid)
@@ -237,7 +237,7 @@ def test_what_alternates_from_pixel_to_pixel_leaves_no_trace_and_all_else_stays_
 
 def test_where_the_network_is_torn_row_by_row_neither_zone_is_the_likelier() -> None:
     scene = made_scene((8, 120, 120), (3.0, 0.7, 0.7), (8, 16), (25, 60), (25, 60))
-    found = pipeline_of(Torn(), BrightIsGland()).segment(scene.array, scene.grid, closer_look(scene.grid, None))
+    found = pipeline_of(Torn(), BrightIsGland()).segment(scene.array, scene.grid, box_around(scene.grid, None))
     np.testing.assert_allclose(found[1:, :, 1:-1], 0.5, atol=1e-5)
 
 
@@ -290,7 +290,7 @@ def test_real_networks_give_probabilities_inside_the_box_the_same_each_time(untr
 
 def test_half_the_precision_gives_nearly_the_same(untrained: Model) -> None:
     scene = SCENES["a field smaller than the box"]
-    box = closer_look(scene.grid, None)
+    box = box_around(scene.grid, None)
     whole = Pipeline(untrained, CPU).segment(scene.array, scene.grid, box)
     half = Pipeline(untrained, Device("cpu", "Asked for.", torch.bfloat16)).segment(scene.array, scene.grid, box)
     assert half.dtype == np.float32
@@ -303,7 +303,7 @@ def test_what_lies_beyond_the_image_is_shown_as_the_mean(untrained: Model) -> No
     shown: list[Tensor] = []
     pipeline = pipeline_of(BrightIsGland(), BrightIsGland())
     pipeline.model.segmenter.register_forward_pre_hook(lambda module, inputs: shown.append(inputs[0]))
-    box = closer_look(scene.grid, None)
+    box = box_around(scene.grid, None)
     pipeline.segment(scene.array + 5000, scene.grid, box)
     (volume,) = shown
     k, j, i = (interpolation_matrix(s, t).any(axis=1) for s, t in zip(scene.grid, box, strict=True))

@@ -14,7 +14,7 @@ from proseg.segmentation.views import (
     CONTEXT_MM,
     LEAST_PIXELS,
     back,
-    closer_look,
+    box_around,
     covering,
     cut_off,
     extents,
@@ -87,11 +87,11 @@ GLANDS = {
 @pytest.mark.parametrize("gland", GLANDS.values(), ids=GLANDS)
 @pytest.mark.parametrize(("count", "slice_mm"), [(22, 3.0), (17, 4.0), (80, 0.8)])
 @pytest.mark.parametrize(("pixel", "context"), [(PIXEL_MM, CONTEXT_MM), (0.6, CLOSE_MM)])
-def test_a_closer_look_takes_in_the_gland_and_what_surrounds_it(
+def test_a_box_around_the_gland_takes_in_the_gland_and_what_surrounds_it(
     gland: Grid, count: int, slice_mm: float, pixel: float, context: float
 ) -> None:
     grid = made_grid((count, 320, 300), (slice_mm, 0.6, 0.65))
-    k, *in_plane = closer_look(grid, gland, pixel, context)
+    k, *in_plane = box_around(grid, gland, pixel, context)
     for seen, wanted in zip(in_plane, gland[1:], strict=True):
         assert seen.spacing == pixel
         assert seen.count % IN_PLANE_MULTIPLE == 0
@@ -110,7 +110,7 @@ def test_a_closer_look_takes_in_the_gland_and_what_surrounds_it(
 @pytest.mark.parametrize(("slice_mm", "expected"), [(3.6, 3.6), (1.0, SLICE_MM)])
 def test_without_a_gland_the_middle_of_every_slice_is_searched(slice_mm: float, expected: float) -> None:
     grid = made_grid((30, 200, 300), (slice_mm, 1.0, 0.8))
-    k, j, i = closer_look(grid, None)
+    k, j, i = box_around(grid, None)
     assert k == slice_axis(grid[0])
     assert k.spacing == expected
     assert (j.count, i.count) == (LEAST_PIXELS, LEAST_PIXELS)

@@ -11,7 +11,7 @@ LOCATOR_PIXEL_MM = 4.0  # in-plane sample spacing of the locating network
 SLICE_MM = 3.0  # slice spacing given to volumes with thinner slices
 USUAL_GLAND_ML, LARGE_GLAND_ML = 60.0, 130.0  # one found larger is shown as if it were usual
 COARSEST_PIXEL_MM = 1.2  # of a large gland, however large
-FINER = 6 / 7  # pixels of the segmenter's second look to those of its first: 0.6 mm
+FINER = 6 / 7  # pixels of the refinement pass to those of the first: 0.6 mm
 THIN_PZ_SHARE = 0.25  # of the gland as the segmenter finds it; below, the segmenter for thin PZs errs less
 THINNEST_SLICE_MM = 2.0  # slices at least this far apart are used as they are: interpolating them would only blur
 

@@ -1,10 +1,10 @@
-"""From an array in the canonical frame to zone probabilities: look from afar, then closely.
+"""From an array in the canonical frame to zone probabilities: located from afar, segmented closely, then refined.
 
 Arrays and torch only. The locator sees the whole image at 4 mm pixels and says where the gland is; the segmenter sees
 a box around it at 0.7 mm pixels, a very large gland once more at larger ones, and then what it has found in the mirror,
-at finer ones: the mean of both looks errs less than either. Where it finds a thin peripheral zone, a segmenter that has
-learned most from such patients looks instead, both times. So the gland may lie anywhere in a field of view of any size,
-and the time it takes depends on the gland and not on the field of view.
+at finer ones (the refinement pass): the mean of both passes errs less than either. Where it finds a thin peripheral
+zone, the thin-PZ model, which has learned most from such patients, takes its place in both passes. So the gland may lie
+anywhere in a field of view of any size, and the time it takes depends on the gland and not on the field of view.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from proseg.model.weights import Model
 from proseg.segmentation.views import (
     CLOSE_MM,
     back,
-    closer_look,
+    box_around,
     covering,
     cut_off,
     extents,
@@ -83,7 +83,7 @@ class Pipeline:
         progress("Locating the prostate", 0.1)
         gland = self.locate(array, grid)
         progress("Segmenting", 0.3)
-        probabilities, box = self.look(array, grid, gland)
+        probabilities, box = self.segment_around(array, grid, gland)
         # False finds elsewhere, or where the box sticks out of the image, make no gland large.
         found = main_piece((1 - probabilities[BACKGROUND]) * inside(grid, box))
         if found.any():
@@ -91,11 +91,11 @@ class Pipeline:
             thin = self.thin_pz is not None and pz_share(probabilities, found) < THIN_PZ_SHARE
             by = "thin_pz" if thin else "segmenter"
             if thin or pixel > PIXEL_MM:
-                probabilities, box = self.look(array, grid, place, pixel, by)
-            progress("Looking again, closer", 0.5)
-            closer = closer_look(grid, place, pixel * FINER, CLOSE_MM)
+                probabilities, box = self.segment_around(array, grid, place, pixel, by)
+            progress("Refining", 0.5)
+            closer = box_around(grid, place, pixel * FINER, CLOSE_MM)
             again = self.segment(array, grid, closer, by, mirrored=True)
-            probabilities, box = mean_of_looks(resample(probabilities[1:], box, closer), again[1:]), closer
+            probabilities, box = mean_of_passes(resample(probabilities[1:], box, closer), again[1:]), closer
         progress("Back to the image's grid", 0.75)
         return Prediction(*back(*trimmed(probabilities, box), grid), gland is not None)
 
@@ -105,14 +105,14 @@ class Pipeline:
         gland = 1 - self.run("locator", array, grid, view)[BACKGROUND]
         return extents(gland, view) if volume_ml(gland, view) >= LEAST_LOCATED_ML else None
 
-    def look(
+    def segment_around(
         self, array: np.ndarray, grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM, by: str = "segmenter"
     ) -> tuple[np.ndarray, Grid]:
         """Probabilities around the gland and the grid they lie on, wide enough for it."""
-        box = closer_look(grid, gland, pixel)
+        box = box_around(grid, gland, pixel)
         probabilities = self.segment(array, grid, box, by)
-        if cut_off(probabilities[BACKGROUND], grid, box):  # too little was in view: look again, wider
-            box = closer_look(grid, extents(1 - probabilities[BACKGROUND], box), pixel)
+        if cut_off(probabilities[BACKGROUND], grid, box):  # too little was in view: once more, wider
+            box = box_around(grid, extents(1 - probabilities[BACKGROUND], box), pixel)
             probabilities = self.segment(array, grid, box, by)
         return probabilities, box
 
@@ -121,7 +121,7 @@ class Pipeline:
     ) -> np.ndarray:
         """Probabilities (3, k, j, i) on the grid ``box``, of the patient or of the patient's mirror image.
 
-        ``by``: the network that looks, ``segmenter`` or ``thin_pz``.
+        ``by``: the network that does, ``segmenter`` or ``thin_pz``.
         """
         return smoothed(self.run(by, array, grid, box, mirrored))
 
@@ -162,8 +162,8 @@ def left_right(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array[..., ::-1])
 
 
-def mean_of_looks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Probabilities (3, k, j, i), the mean of two looks' probabilities of the zones (2, k, j, i)."""
+def mean_of_passes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Probabilities (3, k, j, i), the mean of two passes' probabilities of the zones (2, k, j, i)."""
     zones = (first + second) / 2
     return np.concatenate([1 - zones.sum(axis=0, keepdims=True), zones])
 

@@ -89,7 +89,7 @@ def back(probabilities: np.ndarray, box: Grid, grid: Grid) -> tuple[np.ndarray, 
     return np.concatenate([1 - zones.sum(axis=0, keepdims=True), zones]), tuple(where)
 
 
-def closer_look(grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM, context: float = CONTEXT_MM) -> Grid:
+def box_around(grid: Grid, gland: Grid | None, pixel: float = PIXEL_MM, context: float = CONTEXT_MM) -> Grid:
     """The segmenter's grid: around the gland, or over the middle of the image if it was not found.
 
     Args:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.data import harsh as module
-from training.data.augment import Crops
+from training.data.augment import Patches
 from training.data.harsh import faded, foreign_contrast, harsh, moved, near_coil
 from training.data.preprocess import Arrays
 
@@ -71,15 +71,15 @@ def test_all_harms_together_leave_the_kind_of_array_and_the_given_one(monkeypatc
     assert (before == IMAGE).all()
 
 
-def test_most_crops_have_one_harm_or_more_and_some_have_none() -> None:
+def test_most_patches_have_one_harm_or_more_and_some_have_none() -> None:
     unharmed = sum(harsh(IMAGE, LABELS, chance(seed)) is IMAGE for seed in range(60))
     assert 0.2 < unharmed / 60 < 0.65
 
 
-def test_a_harmed_crop_has_the_labels_of_the_same_crop_unharmed() -> None:
+def test_a_harmed_patch_has_the_labels_of_the_same_patch_unharmed() -> None:
     wider = ((2, 2), (40, 40), (40, 40))
     case = Arrays("a", "A", "p", np.pad(IMAGE, wider).astype(np.float16), np.pad(LABELS, wider)[None], 3.0)
-    plain, worse = (Crops([case], steps=6, seed=1, harsh=on) for on in (False, True))
+    plain, worse = (Patches([case], steps=6, seed=1, harsh=on) for on in (False, True))
     pairs = [(plain[step], worse[step]) for step in range(6)]
     assert all(one[1].equal(other[1]) for one, other in pairs)
     assert 1 <= sum(not one[0].equal(other[0]) for one, other in pairs) < 6

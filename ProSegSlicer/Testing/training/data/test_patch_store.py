@@ -1,4 +1,4 @@
-"""Stores of crops: the same crops as without one, shared by trainings, filled while they learn."""
+"""Stores of patches: the same patches as without one, shared by trainings, filled while they learn."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import torch
 
 from proseg.errors import InputError
 from training.data import patch_store
-from training.data.augment import Crops
-from training.data.patch_store import StoredCrops, file_of
+from training.data.augment import Patches
+from training.data.patch_store import StoredPatches, file_of
 from training.data.preprocess import Arrays, save
 from training.fit import train
 
@@ -43,35 +43,35 @@ def arrays(tmp_path: Path) -> Path:
 
 
 def fill(arrays: Path, store: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
-    where = ["--arrays", str(arrays), "--out", str(store), "--crops", str(COUNT), "--processes", "0"]
+    where = ["--arrays", str(arrays), "--out", str(store), "--patches", str(COUNT), "--processes", "0"]
     monkeypatch.setattr(sys, "argv", ["patch_store", *where, *more])
     patch_store.main()
 
 
-def test_a_training_gets_the_crops_it_would_have_made_itself(
+def test_a_training_gets_the_patches_it_would_have_made_itself(
     arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(arrays, tmp_path / "store", monkeypatch)
-    stored, made = StoredCrops(CASES, tmp_path / "store"), Crops(CASES, COUNT, 2026)
+    stored, made = StoredPatches(CASES, tmp_path / "store"), Patches(CASES, COUNT, 2026)
     assert len(stored) == COUNT
     for number in (0, 3, COUNT - 1):
         for one, other in zip(stored[number], made[number], strict=True):
             torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
-def test_a_training_gets_no_crop_of_a_case_it_holds_out(
+def test_a_training_gets_no_patch_of_a_case_it_holds_out(
     arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(arrays, tmp_path / "store", monkeypatch)
-    every, some = StoredCrops(CASES, tmp_path / "store"), StoredCrops(CASES[1:], tmp_path / "store")
-    order = [Crops(CASES, COUNT, 2026).case(number).id for number in range(COUNT)]
+    every, some = StoredPatches(CASES, tmp_path / "store"), StoredPatches(CASES[1:], tmp_path / "store")
+    order = [Patches(CASES, COUNT, 2026).case(number).id for number in range(COUNT)]
     assert some.numbers == [number for number in every.numbers if order[number] != CASES[0].id]
     assert 0 < len(some) < COUNT
-    later = StoredCrops(CASES[1:], tmp_path / "store", start=2)
+    later = StoredPatches(CASES[1:], tmp_path / "store", start=2)
     assert torch.equal(later[0][0], some[2][0])
 
 
-def test_a_crop_that_is_not_there_yet_is_waited_for(
+def test_a_patch_that_is_not_there_yet_is_waited_for(
     arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "store"
@@ -81,7 +81,7 @@ def test_a_crop_that_is_not_there_yet_is_waited_for(
     timer = threading.Timer(0.2, lambda: late.replace(path))
     timer.start()
     began = time.monotonic()
-    assert StoredCrops(CASES, store)[0][0].ndim == 4
+    assert StoredPatches(CASES, store)[0][0].ndim == 4
     assert time.monotonic() - began >= 0.1
 
 
@@ -90,7 +90,7 @@ def test_a_store_that_nobody_fills_is_told(arrays: Path, tmp_path: Path, monkeyp
     file_of(tmp_path / "store", 0).unlink()
     monkeypatch.setattr(patch_store, "WAIT_SECONDS", 0.05)
     with pytest.raises(InputError, match="has not been made"):
-        StoredCrops(CASES, tmp_path / "store")[0]
+        StoredPatches(CASES, tmp_path / "store")[0]
 
 
 def test_filling_goes_on_where_it_was_stopped(arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,13 +109,13 @@ def test_a_folder_without_a_store_and_a_case_it_does_not_have_are_refused(
     arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="is no store"):
-        StoredCrops(CASES, tmp_path)
+        StoredPatches(CASES, tmp_path)
     fill(arrays, tmp_path / "store", monkeypatch)
-    with pytest.raises(InputError, match="no crops of c9"):
-        StoredCrops([*CASES, make_case(9)], tmp_path / "store")
+    with pytest.raises(InputError, match="no patches of c9"):
+        StoredPatches([*CASES, make_case(9)], tmp_path / "store")
 
 
-def test_a_training_from_a_store_says_how_its_crops_look_and_ends_with_them(
+def test_a_training_from_a_store_says_how_its_patches_look_and_ends_with_them(
     arrays: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(arrays, tmp_path / "store", monkeypatch, "--progressive")
@@ -123,20 +123,20 @@ def test_a_training_from_a_store_says_how_its_crops_look_and_ends_with_them(
     learned = []
 
     class Noting(train.Trainer):
-        def learn(self, crop: tuple) -> float:
-            learned.append(crop[0].shape)
+        def learn(self, patch: tuple) -> float:
+            learned.append(patch[0].shape)
             return 0.0
 
     monkeypatch.setattr(train, "Trainer", Noting)
     arguments = ["--arrays", str(arrays), "--out", str(out), "--store", str(tmp_path / "store"), "--workers", "0"]
-    monkeypatch.setattr(sys, "argv", ["train", *arguments, "--fold", "-1", "--crops", "3"])
+    monkeypatch.setattr(sys, "argv", ["train", *arguments, "--fold", "-1", "--patches", "3"])
     train.main()
     options = json.loads((out / "run.json").read_text())["options"]
-    assert (options["progressive"], options["harsh"], options["budget_crops"]) == (True, False, COUNT)
+    assert (options["progressive"], options["harsh"], options["budget_patches"]) == (True, False, COUNT)
     assert len(learned) == COUNT
 
 
-def test_a_store_leaves_no_choice_of_how_crops_look(tmp_path: Path) -> None:
+def test_a_store_leaves_no_choice_of_how_patches_look(tmp_path: Path) -> None:
     for option in ("--harsh", "--progressive"):
         with pytest.raises(SystemExit):
-            train.parse(["--out", str(tmp_path), "--store", str(tmp_path), option, "--budget-crops", "3"])
+            train.parse(["--out", str(tmp_path), "--store", str(tmp_path), option, "--budget-patches", "3"])

@@ -20,12 +20,12 @@ def names(arguments: list[str], out: Path) -> list[str]:
 
 
 def test_a_schedule_goes_fold_by_fold(tmp_path: Path) -> None:
-    arguments = ["--crops", "10", "--folds", "0", "3", "--only", "full", "no-gate"]
+    arguments = ["--patches", "10", "--folds", "0", "3", "--only", "full", "no-gate"]
     assert names(arguments, tmp_path) == ["full/fold0", "no-gate/fold0", "full/fold3", "no-gate/fold3"]
 
 
 def test_the_default_schedule_has_every_part_switched_off_and_every_baseline(tmp_path: Path) -> None:
-    runs = names(["--crops", "10", "--folds", "0"], tmp_path)
+    runs = names(["--patches", "10", "--folds", "0"], tmp_path)
     assert {f"no-{part}/fold0" for part in ("directional", "cross-slice", "gate", "pyramid", "focal", "partial")} < set(
         runs
     )
@@ -42,7 +42,7 @@ def test_every_command_is_one_that_training_takes(name: str, tmp_path: Path) -> 
 
 
 def test_a_run_is_finished_when_its_budget_is_spent(tmp_path: Path) -> None:
-    options = parse(["--out", str(tmp_path), "--crops", "10", "--folds", "0", "--only", "full"])
+    options = parse(["--out", str(tmp_path), "--patches", "10", "--folds", "0", "--only", "full"])
     (run,) = schedule(options)
     assert not finished(run, options)
     run.out.mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_a_run_that_fails_does_not_stop_the_others_and_is_told(
         return SimpleNamespace(returncode=int("no-gate" in " ".join(command)))
 
     monkeypatch.setattr(subprocess, "run", train_it)
-    arguments = ["--out", str(tmp_path), "--crops", "2", "--folds", "0", "--only", "no-gate", "full"]
+    arguments = ["--out", str(tmp_path), "--patches", "2", "--folds", "0", "--only", "no-gate", "full"]
     monkeypatch.setattr(sys, "argv", ["ablate", *arguments])
     with pytest.raises(SystemExit) as ended:
         ablate.main()
@@ -78,7 +78,7 @@ def test_trainings_run_side_by_side_when_asked_to(tmp_path: Path, monkeypatch: p
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", train_it)
-    arguments = ["--out", str(tmp_path), "--crops", "2", "--folds", "0", "1", "--only", "full", "--parallel", "2"]
+    arguments = ["--out", str(tmp_path), "--patches", "2", "--folds", "0", "1", "--only", "full", "--parallel", "2"]
     monkeypatch.setattr(sys, "argv", ["ablate", *arguments])
     with pytest.raises(SystemExit) as ended:
         ablate.main()
@@ -87,7 +87,9 @@ def test_trainings_run_side_by_side_when_asked_to(tmp_path: Path, monkeypatch: p
 
 def test_a_dry_run_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda command: pytest.fail("it trained"))
-    monkeypatch.setattr(sys, "argv", ["ablate", "--out", str(tmp_path), "--crops", "2", "--only", "full", "--dry-run"])
+    monkeypatch.setattr(
+        sys, "argv", ["ablate", "--out", str(tmp_path), "--patches", "2", "--only", "full", "--dry-run"]
+    )
     with pytest.raises(SystemExit) as ended:
         ablate.main()
     assert not ended.value.code

@@ -13,12 +13,12 @@ import torch
 from proseg.errors import InputError
 from proseg.model.network import NetworkConfig, ProSeg
 from training.data import patch_store
-from training.data.patch_store import StoredCrops, file_of
+from training.data.patch_store import StoredPatches, file_of
 from training.data.preprocess import Arrays, load, save
 from training.fit import side_by_side, train
 from training.fit.export import averaged_network
 from training.fit.recorded import RecordedTraining
-from training.fit.side_by_side import SharedCrops
+from training.fit.side_by_side import SharedPatches
 from training.fit.train import split
 
 TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
@@ -37,12 +37,12 @@ def make_case(number: int) -> Arrays:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Crops of six cases, one of them gland-only, and the cases beside them in ``arrays``."""
+    """Patches of six cases, one of them gland-only, and the cases beside them in ``arrays``."""
     arrays = tmp_path / "arrays"
     arrays.mkdir()
     for number in range(6):
         save(make_case(number), arrays)
-    where = ["--arrays", str(arrays), "--out", str(tmp_path / "store"), "--crops", str(COUNT), "--processes", "0"]
+    where = ["--arrays", str(arrays), "--out", str(tmp_path / "store"), "--patches", str(COUNT), "--processes", "0"]
     monkeypatch.setattr(sys, "argv", ["patch_store", *where, "--progressive"])
     patch_store.main()
     for module in (train, side_by_side):
@@ -53,7 +53,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def learn_together(store: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Path:
     out = store.parent / "together"
     where = ["--arrays", str(store.parent / "arrays"), "--store", str(store), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["side_by_side", *where, "--crops", "6", *more])
+    monkeypatch.setattr(sys, "argv", ["side_by_side", *where, "--patches", "6", *more])
     side_by_side.main()
     return out
 
@@ -61,7 +61,7 @@ def learn_together(store: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> 
 def learn_alone(store: Path, monkeypatch: pytest.MonkeyPatch, fold: int, *more: str) -> Path:
     out = store.parent / f"alone{fold}"
     where = ["--arrays", str(store.parent / "arrays"), "--store", str(store), "--out", str(out)]
-    steps = ["--fold", str(fold), "--budget-crops", "6", "--crops", "2", "--workers", "0"]
+    steps = ["--fold", str(fold), "--budget-patches", "6", "--patches", "2", "--workers", "0"]
     monkeypatch.setattr(sys, "argv", ["train", *where, *steps, *more])
     train.main()
     return out
@@ -94,8 +94,8 @@ def test_a_run_says_what_it_learned_from_and_how(store: Path, monkeypatch: pytes
     run = json.loads((out / "fold1" / "run.json").read_text())
     some, others = split(load(store.parent / "arrays"), 1)
     assert (run["learned"], run["held_out"]) == (sorted(case.id for case in some), [case.id for case in others])
-    asked = {key: run["options"][key] for key in ("fold", "crops", "focal", "progressive", "harsh")}
-    assert asked == {"fold": 1, "crops": 6, "focal": 10.0, "progressive": True, "harsh": False}
+    asked = {key: run["options"][key] for key in ("fold", "patches", "focal", "progressive", "harsh")}
+    assert asked == {"fold": 1, "patches": 6, "focal": 10.0, "progressive": True, "harsh": False}
 
 
 def test_with_half_precision_the_network_computes_with_rounded_copies_of_what_is_learned() -> None:
@@ -120,10 +120,10 @@ def test_with_half_precision_the_network_computes_with_rounded_copies_of_what_is
     assert training.loss == first
 
 
-def test_a_crop_is_let_go_when_every_training_has_taken_it(store: Path) -> None:
-    every = StoredCrops(load(store.parent / "arrays"), store)
+def test_a_patch_is_let_go_when_every_training_has_taken_it(store: Path) -> None:
+    every = StoredPatches(load(store.parent / "arrays"), store)
     takers = {0: every.numbers[:5], 1: every.numbers[2:8]}
-    shared = SharedCrops(every, takers, CPU)
+    shared = SharedPatches(every, takers, CPU)
     shared.bring()
     assert sorted(shared.there) == every.numbers[:8]
     for numbers in takers.values():
@@ -146,8 +146,8 @@ def test_a_store_that_nobody_fills_ends_all_trainings_with_its_sentence(
     assert not (store.parent / "together").exists()
 
 
-def test_a_store_with_too_few_crops_is_refused_before_any_is_learned(
+def test_a_store_with_too_few_patches_is_refused_before_any_is_learned(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match="crops for a fold"):
-        learn_together(store, monkeypatch, "--folds", "0", "--crops", "12")
+    with pytest.raises(InputError, match="patches for a fold"):
+        learn_together(store, monkeypatch, "--folds", "0", "--patches", "12")

@@ -14,7 +14,7 @@ from proseg.model.network import NetworkConfig, ProSeg
 from proseg.model.weights import save_model
 from training.data.preprocess import Arrays
 from training.fit.start import initialise, seed_after
-from training.fit.train import parse, source_of_crops
+from training.fit.train import parse, source_of_patches
 
 TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)
@@ -57,7 +57,7 @@ def test_weights_of_another_shape_are_no_place_to_start(earlier: tuple[Path, Pro
         initialise(ProSeg(TINY), earlier[0], "segment", [])
 
 
-def test_going_on_from_weights_shows_other_crops_and_the_same_ones_again_after_a_pause(
+def test_going_on_from_weights_shows_other_patches_and_the_same_ones_again_after_a_pause(
     earlier: tuple[Path, ProSeg], tmp_path: Path
 ) -> None:
     path, network = earlier
@@ -66,5 +66,5 @@ def test_going_on_from_weights_shows_other_crops_and_the_same_ones_again_after_a
     assert seed_after(path, 2026) != seed_after(path, 2027)
     save_model(tmp_path / "other.pt", network, ProSeg(TINY), "ProSeg", "1", ["c0"])
     assert seed_after(path, 2026) != seed_after(tmp_path / "other.pt", 2026)
-    crops = source_of_crops(parse(["--out", str(tmp_path), "--start-from", str(path)]), [CASE])(cases=[CASE])
-    assert crops.seed == seed_after(path, 2026)
+    patches = source_of_patches(parse(["--out", str(tmp_path), "--start-from", str(path)]), [CASE])(cases=[CASE])
+    assert patches.seed == seed_after(path, 2026)

@@ -97,10 +97,10 @@ def stop_after(trainer: Trainer, steps: int, monkeypatch: pytest.MonkeyPatch) ->
     """Run for some steps, a checkpoint after each, and stop within the next."""
     learn = trainer.learn
 
-    def learn_or_stop(crop: ITEMS) -> float:
-        if trainer.step >= steps * trainer.options.crops:
+    def learn_or_stop(patch: ITEMS) -> float:
+        if trainer.step >= steps * trainer.options.patches:
             raise Stopped
-        return learn(crop)
+        return learn(patch)
 
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
     trainer.learn = learn_or_stop
@@ -130,7 +130,7 @@ def test_fold_minus_one_holds_out_nothing() -> None:
 
 
 def test_the_rate_warms_up_and_decays() -> None:
-    rates = np.array([train.rate_at(progress, 0.01) for progress in np.linspace(0, 1, 501)])
+    rates = np.array([train.learning_rate_at(progress, 0.01) for progress in np.linspace(0, 1, 501)])
     peak = int(rates.argmax())
     assert 0.01 <= peak / 500 <= 0.03
     assert rates[peak] == pytest.approx(0.01, rel=0.01)
@@ -138,7 +138,7 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert (np.diff(rates[: peak + 1]) > 0).all()
     assert (np.diff(rates[peak:]) < 0).all()
     assert rates[-1] == pytest.approx(1e-4)
-    assert train.rate_at(1.2, 0.01) == pytest.approx(1e-4)  # the last step may end after the time
+    assert train.learning_rate_at(1.2, 0.01) == pytest.approx(1e-4)  # the last step may end after the time
 
 
 def test_the_optimiser_follows_the_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,9 @@ def test_the_optimiser_follows_the_rate(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(trainer.optimiser, "step", note)
     trainer.run()
-    np.testing.assert_allclose(used, [[train.rate_at(done / 3, trainer.options.rate)] * 2 for done in range(3)])
+    np.testing.assert_allclose(
+        used, [[train.learning_rate_at(done / 3, trainer.options.rate)] * 2 for done in range(3)]
+    )
 
 
 def test_weights_decay_but_biases_and_scales_do_not(tmp_path: Path) -> None:
@@ -164,34 +166,34 @@ def test_weights_decay_but_biases_and_scales_do_not(tmp_path: Path) -> None:
     assert decay[id(network.head.bias)] == decay[id(network.stem_norm.weight)] == 0
 
 
-def test_a_step_learns_the_mean_of_its_crops(tmp_path: Path) -> None:
-    trainer = make_trainer(tmp_path, "--crops", "2")
-    crops = [Plain(trainer.cases)[step] for step in range(2)]
+def test_a_step_learns_the_mean_of_its_patches(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, "--patches", "2")
+    patches = [Plain(trainer.cases)[step] for step in range(2)]
 
     def gradients() -> Tensor:
         found = torch.cat([p.grad.flatten() for p in trainer.network.parameters()])
         trainer.network.zero_grad()
         return found
 
-    list(trainer.threads.map(trainer.learn, crops))
+    list(trainer.threads.map(trainer.learn, patches))
     together = gradients()
-    trainer.options.crops = 1
+    trainer.options.patches = 1
     apart = []
-    for crop in crops:
-        trainer.learn(crop)
+    for patch in patches:
+        trainer.learn(patch)
         apart.append(gradients())
     torch.testing.assert_close(together, (apart[0] + apart[1]) / 2, rtol=1e-3, atol=1e-5)
     assert not torch.allclose(apart[0], apart[1], rtol=1e-3, atol=1e-5)
 
 
 def test_a_case_can_be_learned_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = make_trainer(tmp_path, "--minutes", "0.4", "--rate", "0.03", "--crops", "1", cases=[make_case()])
+    trainer = make_trainer(tmp_path, "--minutes", "0.4", "--rate", "0.03", "--patches", "1", cases=[make_case()])
     set_clock(monkeypatch, 1.0)
-    crop = Plain(trainer.cases)[0]
-    before = trainer.learn(crop)
+    patch = Plain(trainer.cases)[0]
+    before = trainer.learn(patch)
     trainer.run()
     assert trainer.step == 24
-    assert trainer.learn(crop) < 0.5 * before
+    assert trainer.learn(patch) < 0.5 * before
 
 
 def test_the_average_lags_behind_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +283,7 @@ def test_a_stopped_and_resumed_run_ends_as_one_that_was_not_stopped(
     stop_after(first, 3, monkeypatch)
 
     second = make_trainer(tmp_path / "stopped", *options, cases=cases)  # other first weights: they must not matter
-    second.make_crops = Noting
+    second.make_patches = Noting
     second.resume()
     assert (second.step, second.spent) == (2 * 3, 3.0)
     set_clock(monkeypatch, 1.0)
@@ -305,13 +307,13 @@ def test_a_finished_run_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_options_reach_the_loss(tmp_path: Path) -> None:
     loss, other = make_trainer(tmp_path).loss, make_trainer(tmp_path, "--focal", "0").loss
-    crop = torch.randn(1, 3, 2, 4, 4), torch.ones(1, 1, 2, 4, 4).long()
-    assert other(*crop) < loss(*crop)
+    patch = torch.randn(1, 3, 2, 4, 4), torch.ones(1, 1, 2, 4, 4).long()
+    assert other(*patch) < loss(*patch)
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--without", "everything"], ["--norm", "layer"], ["--rims", "0"], ["--rims", "5", "--store", "s"]],
+    [[], ["--without", "everything"], ["--norm", "layer"], ["--thin-pz", "0"], ["--thin-pz", "5", "--store", "s"]],
 )
 def test_a_wrong_command_line_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -363,7 +365,7 @@ def test_the_command_trains_a_network_to_compare_with_on_fewer_cases(
         save(case, arrays)
     monkeypatch.setitem(BASELINES, "unet", lambda: Baseline(torch.nn.Conv3d(4, 12, 3, padding=1), (4, 4, 4), fold=2))
     monkeypatch.setattr(augment, "SHAPES", ((3, 32),))
-    command = ["--arrays", str(arrays), "--out", str(out), "--fold", "1", "--budget-crops", "4", "--workers", "0"]
+    command = ["--arrays", str(arrays), "--out", str(out), "--fold", "1", "--budget-patches", "4", "--workers", "0"]
     monkeypatch.setattr(sys, "argv", ["train", *command, "--network", "unet", "--cases", "3"])
     train.main()
     run = json.loads((out / "run.json").read_text())
@@ -381,11 +383,11 @@ def test_the_locator_is_a_smaller_network() -> None:
 def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--out", "run", "--progressive"])
-    assert "--budget-crops" in capsys.readouterr().err
-    assert parse(["--out", "run", "--progressive", "--budget-crops", "10"]).progressive
+    assert "--budget-patches" in capsys.readouterr().err
+    assert parse(["--out", "run", "--progressive", "--budget-patches", "10"]).progressive
 
 
-@pytest.mark.parametrize("option", [("--harsh",), ("--progressive", "--budget-crops", "10"), ("--rims", "5")])
+@pytest.mark.parametrize("option", [("--harsh",), ("--progressive", "--budget-patches", "10"), ("--thin-pz", "5")])
 def test_what_the_locator_cannot_do_is_refused(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--out", "run", "--task", "locate", *option])

@@ -93,7 +93,7 @@ def test_a_run_is_judged_on_what_it_held_out_and_read_back_the_second_time(
     judged = judge_run(run, cases, [locator], "cpu")
     assert {(one.case, one.fold) for one in judged.rows} == {("made0", 2)}
     assert judged.name == "full"
-    assert judged.crops == 6
+    assert judged.patches == 6
     assert judged.parameters == sum(p.numel() for p in ProSeg(TINY).parameters())
     assert len(judged.seconds) == 1
     monkeypatch.setattr("training.judge.contenders.network_of_run", lambda run: pytest.fail("it was judged again"))
@@ -167,7 +167,7 @@ def test_folds_of_one_recipe_are_pooled() -> None:
         Judged("full", 10, 280, [row("b", 0.7, fold=1)], [3.0]),
     ]
     whole = pooled(runs)
-    assert [(one.name, one.crops, len(one.rows), one.seconds) for one in whole] == [
+    assert [(one.name, one.patches, len(one.rows), one.seconds) for one in whole] == [
         ("full", 280, 2, [1.0, 3.0]),
         ("unet", 300, 1, [2.0]),
     ]
@@ -212,11 +212,11 @@ def test_the_command_writes_the_table_and_the_rows(
 
 
 def test_what_all_runs_have_in_common_is_said_once() -> None:
-    names = ("progressive, crops 1", "unet, progressive, crops 1", "progressive, crops 1, without gate")
+    names = ("progressive, patches 1", "unet, progressive, patches 1", "progressive, patches 1, without gate")
     runs = [Judged(name, 1, 9, [row("a", 0.9)], [1.0]) for name in names]
     taps = Judged("TAPS (lavlab-taps), as published", 1, None, [row("a", 0.9)], [1.0])
     shown = page([*runs, taps])
-    assert "All runs had in common: progressive, crops 1." in shown
+    assert "All runs had in common: progressive, patches 1." in shown
     table = shown.partition("## Differences")[0].rstrip().splitlines()
     assert [cells.split(" | ")[0] for cells in table[-4:]] == [
         "| full",

@@ -55,7 +55,7 @@ def test_padding_and_folding_leave_every_voxel_in_its_place(fold: int) -> None:
 
 @pytest.mark.parametrize("name", BASELINES)
 @torch.no_grad()
-def test_every_network_learns_from_the_smallest_crops_there_are(name: str) -> None:
+def test_every_network_learns_from_the_smallest_patches_there_are(name: str) -> None:
     size = min(size for _, _, shapes in COARSE for _, size in shapes)
     assert BASELINES[name]().train()(torch.randn(1, 1, 8, size, size)).shape == (1, 3, 8, size, size)
 
