@@ -28,6 +28,7 @@ from proseg.segmentation.measurements import measure
 from proseg.segmentation.pipeline import Pipeline, Prediction, Progress
 from proseg.segmentation.quality import assess, gland_confidence, slice_confidence
 from proseg.segmentation.result import Provenance, SegmentationResult
+from proseg.segmentation.spacer import spacer_flags
 from proseg.system.threads import is_forked
 
 NOT_LOCATED = QualityFlag(
@@ -89,6 +90,7 @@ class Segmenter:
             calibration = self.model.calibration
             probabilities = calibration.probabilities(prediction.probabilities)
             confidence = slice_confidence(probabilities, labels, prediction.box[0].start, calibration)
+            place = partial(input_slice_indices, t2w.image), partial(superior_mm, t2w.image)
             flags = assess(
                 labels,
                 raw_labels(prediction.probabilities),
@@ -97,9 +99,9 @@ class Segmenter:
                 spacing_kji=spacing,
                 box=prediction.box,
                 image_shape=voxels.shape,
-                to_input_slices=lambda ks: input_slice_indices(t2w.image, ks),
-                superior=partial(superior_mm, t2w.image),
-            )
+                to_input_slices=place[0],
+                superior=place[1],
+            ) + spacer_flags(voxels, labels, prediction.box, spacing, *place)
             measurements = measure(labelmap, psa_ng_ml)
         by_input_slice = {input_slice_indices(t2w.image, [k])[0]: value for k, value in confidence.items()}
         progress("Done", 1.0)
