@@ -68,12 +68,14 @@ class ProSegSlicer(ScriptedLoadableModule):
 
 
 def prepare_slicer() -> None:
-    """What the module adds to Slicer once everything is loaded: its terminology and its sample data."""
+    """What the module does once everything is loaded: terminology, sample data, clearing up after a crash."""
     from ProSegSlicerLib.sample_data import register
+    from ProSegSlicerLib.temporary import remove_left
     from ProSegSlicerLib.terminology import load_terminology
 
     load_terminology()
     register()
+    remove_left()
 
 
 class Device(enum.Enum):

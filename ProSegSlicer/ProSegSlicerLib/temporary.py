@@ -25,3 +25,8 @@ def private_folder() -> Iterator[Path]:
 def make_folder() -> Path:
     """A folder that only this user can read; whoever asks for it removes it. Removes what is stale."""
     return temporary.make_folder(PREFIX)
+
+
+def remove_left() -> None:
+    """Remove what a Slicer that was killed left of a patient; for the start of the next one."""
+    temporary.remove_left(PREFIX)

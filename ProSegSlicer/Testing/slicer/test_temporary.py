@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from proseg.system.temporary import STALE_S
-from ProSegSlicerLib.temporary import make_folder, private_folder
+from proseg.system.temporary import STALE_S, _here
+from ProSegSlicerLib.temporary import make_folder, private_folder, remove_left
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,21 @@ def test_what_a_killed_run_left_is_removed_but_nothing_newer_or_of_others(tmp_pa
     assert not left.exists()
     assert running.exists()
     assert other.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell whether a process is alive")
+def test_the_next_start_removes_what_a_killed_program_left_and_nothing_of_the_living() -> None:
+    script = "from ProSegSlicerLib.temporary import make_folder; print(make_folder()); import os; os._exit(1)"
+    environment = os.environ | {"TMPDIR": tempfile.gettempdir(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    left = Path(ended.stdout.strip())
+    mine = Path(tempfile.mkdtemp(prefix=f"prosegslicer-{_here()}-{os.getpid()}-"))
+    elsewhere = Path(tempfile.mkdtemp(prefix="prosegslicer-otherpc1-999999-"))
+    assert left.exists()
+    remove_left()
+    assert not left.exists()
+    assert mine.exists()
+    assert elsewhere.exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs links")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from types import ModuleType
 
 import pytest
 
@@ -98,3 +100,14 @@ def test_other_threads_are_left_alone():
     thread.start()
     thread.join()
     assert found == [signal.getsignal(signal.SIGINT)]
+
+
+def test_inside_slicer_ctrl_c_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    application = ModuleType("slicer")
+    application.app = object()
+    monkeypatch.setitem(sys.modules, "slicer", application)
+    changed = []
+    monkeypatch.setattr(signal, "signal", lambda *change: changed.append(change))
+    with uninterrupted():
+        pass
+    assert changed == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,8 +52,12 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put off signals that ask for the end until the body is done; for a few quick steps that belong together."""
-    if threading.current_thread() is not threading.main_thread():
+    """Put off signals that ask for the end until the body is done; for a few quick steps that belong together.
+
+    Inside an application it does nothing: there signals are set behind Python's back (CTK), so what Python would put
+    back is not what was there.
+    """
+    if threading.current_thread() is not threading.main_thread() or _in_application():
         yield
         return
     came: list[int] = []
@@ -66,6 +71,10 @@ def uninterrupted() -> Iterator[None]:
         _restore(before)
         if came:
             signal.raise_signal(came[0])
+
+
+def _in_application() -> bool:
+    return hasattr(sys.modules.get("slicer"), "app")
 
 
 def _restore(handlers: dict[int, Any]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import os
+import platform
 import shutil
 import tempfile
 import time
@@ -21,7 +24,7 @@ class TemporaryFolder:
     """A folder that only this user can read.
 
     Removed by ``remove``, or with the last reference to this object, or when the program ends. What is left of programs
-    that were killed is removed a day later, when the next folder is made.
+    that were killed is removed when the next folder is made; on Windows a day later.
 
     Raises:
         OSError: it cannot be made.
@@ -70,19 +73,44 @@ def no_room_for(name: str) -> Iterator[None]:
 
 
 def make_folder(prefix: str) -> Path:
-    """A folder that only this user can read; whoever asks for it removes it. Removes what is stale of the same prefix.
+    """A folder that only this user can read; whoever asks for it removes it. Removes what was left of the same prefix.
 
     Raises:
         OSError: it cannot be made.
     """
+    remove_left(prefix)
+    return Path(tempfile.mkdtemp(prefix=f"{prefix}{_here()}-{os.getpid()}-"))
+
+
+def remove_left(prefix: str) -> None:
+    """Remove the folders of this prefix whose program is no more, and those that are stale."""
     for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        if _is_stale(old):
+        if not old.is_symlink() and (_is_ownerless(old.name.removeprefix(prefix)) or _is_stale(old)):
             shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=prefix))
 
 
 def _is_stale(folder: Path) -> bool:
     try:
-        return not folder.is_symlink() and time.time() - folder.stat().st_mtime > STALE_S
+        return time.time() - folder.stat().st_mtime > STALE_S
     except OSError:  # another run has just removed it
         return False
+
+
+def _is_ownerless(name: str) -> bool:
+    """Whether the process that made a folder is gone; not told of other machines', nor on Windows."""
+    here, _, rest = name.partition("-")
+    number = rest.partition("-")[0]
+    if os.name == "nt" or here != _here() or not number.isdecimal():  # Windows' os.kill ends what it asks about
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # somebody else's
+        return False
+    return False
+
+
+def _here() -> str:
+    """This machine, or container, in a few characters: process numbers mean something only on it."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
