@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from Testing.made_dicom import STUDY
 from Testing.read_dicom import assert_same_places, errors_of, kinds, read_by_highdicom
 from Testing.slicer.conftest import paint
@@ -159,3 +160,11 @@ def test_a_scene_that_is_closed_while_highdicom_is_installed_exports_nothing(
     asked.answers.prepared["install"] = True
     asked.ui.exportButton.click()
     assert not (tmp_path / "out").exists()
+
+
+def test_the_file_is_known_to_slicers_database_once_it_is_there(
+    dicom_volume: Any, segmentation: Any, tmp_path: Path
+) -> None:
+    (written,) = exports.export_all(segmentation, tmp_path, [".dcm"])
+    assert slicer.dicomDatabase.inserted == [str(written)]
+    assert written.exists()
