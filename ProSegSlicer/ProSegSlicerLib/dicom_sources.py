@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,10 @@ def source_files(volume: Any) -> list[Path]:
             f"Import the series in the DICOM module again, {OTHER_FORMAT}",
         )
     return list(dict.fromkeys(files))
+
+
+def put_into_database(file: str | os.PathLike[str]) -> None:
+    """Let Slicer's DICOM database know of a file, a copy of which it keeps; nothing where there is no database."""
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is not None:
+        database.insert(str(file))

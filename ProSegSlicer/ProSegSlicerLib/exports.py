@@ -21,7 +21,7 @@ from proseg.outputs.writing import DICOM_ENDING, check_target, write_image
 from proseg.system.atomic import OutputSet, atomic, ending_of, write_text
 from proseg.system.packages import is_there
 from ProSegSlicerLib import review
-from ProSegSlicerLib.dicom_sources import source_files
+from ProSegSlicerLib.dicom_sources import put_into_database, source_files
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, zones
 
@@ -67,6 +67,9 @@ def export_all(segmentation: Any, folder: str | os.PathLike[str], endings: Seque
     with OutputSet() as outputs:
         for path in paths:
             export(segmentation, path, outputs)
+    for path in paths:  # only now they are there
+        if path.name.endswith(DICOM_ENDING):
+            put_into_database(path)
     return paths
 
 

@@ -198,7 +198,7 @@ class Panel(VTKObservationMixin):
             return
         kinds = slicer.vtkSegmentation
         edits = (kinds.SourceRepresentationModified, kinds.RepresentationModified, kinds.SegmentModified)
-        events = (*edits, kinds.SegmentAdded, kinds.SegmentRemoved)
+        events = (*edits, kinds.SegmentAdded, kinds.SegmentRemoved, kinds.ContainedRepresentationNamesModified)
         if self._watched is not None:
             for event in events:
                 self.removeObserver(self._watched, event, self._on_edit)
@@ -220,8 +220,15 @@ class Panel(VTKObservationMixin):
                 segments.make_own_neutral(self._segmentation)
             except InputError:  # without a grid there are no zones
                 pass
+            self._follow_3d()
         with busy():
             self.refresh()
+
+    def _follow_3d(self) -> None:
+        """Tick what Slicer's own Show 3D button did."""
+        shown = overlay.is_3d_shown(self._segmentation)
+        if shown is not self._is_3d_shown and self.parameters is not None:
+            self._is_3d_shown = self.parameters.show3D = shown
 
     def _show_in_views(self) -> None:
         """Show the uncertainty and the surfaces, or not, as ticked."""

@@ -56,6 +56,9 @@ def dicom_volume(volume: Any, tmp_path: Any) -> Iterator[Any]:
         def fileForInstance(self, instance: str) -> str:  # noqa: N802
             return known.get(instance, "")
 
+        def insert(self, file: str) -> None:
+            self.inserted = [*getattr(self, "inserted", []), file]
+
     slicer.dicomDatabase = Database()
     volume.SetAttribute("DICOM.instanceUIDs", " ".join(reversed(known)))
     yield volume

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from Testing.made_dicom import STUDY
 from Testing.made_packages import has
 from Testing.read_dicom import assert_same_places, errors_of, kinds, read_by_highdicom
@@ -120,3 +121,11 @@ def test_where_the_packages_are_there_dicom_can_be_exported(case: Any, dicom_vol
     case.ui.folderEdit.currentPath = str(tmp_path / "out")
     case.ui.exportButton.click()
     assert case.ui.exportedLabel.text.startswith("Wrote T2W zones.dcm")
+
+
+def test_the_file_is_known_to_slicers_database_once_it_is_there(
+    dicom_volume: Any, segmentation: Any, tmp_path: Path
+) -> None:
+    (written,) = exports.export_all(segmentation, tmp_path, [".dcm"])
+    assert slicer.dicomDatabase.inserted == [str(written)]
+    assert written.exists()

@@ -187,6 +187,16 @@ def test_surfaces_are_shown_in_3d(case: Any, volume: Any) -> None:
     assert not segmentation.GetSegmentation().ContainsRepresentation(overlay.SURFACE)  # as Slicer's own button
 
 
+def test_the_tick_follows_slicers_own_show_3d_button(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume)
+    segmentation.CreateClosedSurfaceRepresentation()
+    case.settle()
+    assert case.ui.show3DCheckBox.checked
+    segmentation.RemoveClosedSurfaceRepresentation()
+    case.settle()
+    assert not case.ui.show3DCheckBox.checked
+
+
 def test_a_volume_brings_its_own_segmentation(case: Any, volume: Any, view: Any) -> None:
     other = add_volume(make_result().image, "Other")
     first = case.segment(volume)
@@ -248,7 +258,7 @@ def test_a_segmentation_of_something_else_is_no_result(case: Any, volume: Any, s
     case.select(volume)
     case.ui.segmentationSelector.setCurrentNode(scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Bones"))
     assert not case.is_shown("resultsTable")
-    assert case.ui.resultsHint.text.startswith("Bones has no reference geometry")
+    assert case.ui.resultsHint.text.startswith("“Bones” is empty")
 
 
 def test_the_figures_can_be_copied(case: Any, volume: Any) -> None:
