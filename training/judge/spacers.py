@@ -65,7 +65,6 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
     """Segment an LPS-oriented image as it is and with a spacer."""
     with_gel, gel = painted(image, gland)
     plain, result = segmenter.segment(image), segmenter.segment(with_gel)
-    cases = len(judged)
     told, falsely = (any(flag.code == "spacer_drawn" for flag in one.flags) for one in (result, plain))
     drawn = np.count_nonzero(gel & (sitk.GetArrayViewFromImage(result.labelmap) > 0))
     return Judged(drawn * float(np.prod(image.GetSpacing())) / MM3_PER_ML, told, falsely)
@@ -80,8 +79,8 @@ def page(judged: Sequence[Judged]) -> str:
 
 Made by `python -m training.judge.spacers`. A layer of gel, painted behind the gland of {cases} cases, was drawn
 (more than {DRAWN_ML:g} mL of it) in {len(drawn)}. The flag *spacer_drawn* told of {told} of these, and falsely of
-{falsely} of the {cases} cases as they are. Its threshold, {SPACER_ML:g} mL, was chosen on these cases, which the shipped
-networks have learned from, and painted gel is no patient's: so the figures are too good.
+{falsely} of the {cases} cases as they are. Its threshold, {SPACER_ML:g} mL, was chosen on these cases, which the
+shipped networks have learned from, and painted gel is no patient's: so the figures are too good.
 """
 
 
