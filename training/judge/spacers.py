@@ -73,13 +73,14 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
 def page(judged: Sequence[Judged]) -> str:
     """What came out, in Markdown."""
     drawn = [one for one in judged if one.drawn_ml > DRAWN_ML]
+    cases = len(judged)
     told, falsely = sum(one.told for one in drawn), sum(one.falsely_told for one in judged)
     return f"""# A hydrogel spacer that is drawn
 
-Made by `python -m training.judge.spacers`. A layer of gel, painted behind the gland of {len(judged)} cases, was drawn
-(more than {DRAWN_ML:g} mL of it) in {len(drawn)}. The flag *spacer_drawn* told of {told} of these, and falsely of {falsely} of
-the {len(judged)} cases as they are. Its threshold, {SPACER_ML:g} mL, was chosen on these cases, which the shipped networks
-have learned from, and painted gel is no patient's: so the figures are too good.
+Made by `python -m training.judge.spacers`. A layer of gel, painted behind the gland of {cases} cases, was drawn
+(more than {DRAWN_ML:g} mL of it) in {len(drawn)}. The flag *spacer_drawn* told of {told} of these, and falsely of
+{falsely} of the {cases} cases as they are. Its threshold, {SPACER_ML:g} mL, was chosen on these cases, which the
+shipped networks have learned from, and painted gel is no patient's: so the figures are too good.
 """
 
 

@@ -75,7 +75,7 @@ def test_the_comparison_says_what_was_edited_and_stays_up_to_date(case: Any, vol
     assert case.ui.comparisonLabel.text == "Unchanged from the AI's contour."
     paint(segmentation, MIDDLE, PZ)
     case.settle()
-    assert case.ui.comparisonLabel.text.startswith("Edited in slices 4 to 7: PZ +")
+    assert case.ui.comparisonLabel.text.startswith("Edited in slices 4 to 7 (S −56.3 to −46.0 mm): PZ +")
     assert case.is_shown("comparisonLabel")
 
 

@@ -212,8 +212,8 @@ def _border_flags(
     if sides:
         slices = inputs(sorted(ks))
         edges = f"{_listed(sides)} {'edge' if len(sides) == 1 else 'edges'}"
-        where = f"the {edges} of the image in {name_slices(slices, superior)}"
-        sentence = f"The gland touches {where}: part of it may lie outside."
+        where = name_slices(slices, superior)
+        sentence = f"The gland touches the {edges} of the image in {where}: part of it may lie outside."
         yield QualityFlag("touches_border", Severity.WARNING if cut_off else Severity.INFO, sentence, slices)
 
 
