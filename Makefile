@@ -10,9 +10,10 @@ PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 pyth
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 TOOLS := .venv/tools/$(notdir $(BIN))
+SHIPPED_FIGURES := --data ../shared/data --weights training/held_out/fold0.pt --out docs/evaluation
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint train evaluate benchmark reliability wheel publishable debian lock audit clean
+.PHONY: help install demo test lint train weights evaluate benchmark reliability wheel publishable debian lock audit clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,8 +35,12 @@ lint: .venv/.dev ## check style and format
 train: .venv/.dev ## train the network on ../shared/data
 	$(BIN)/python -m training.fit.train $(ARGS)
 
-evaluate: .venv/.dev ## score the network on held-out cases
-	$(BIN)/python -m training.judge.evaluate $(ARGS)
+weights: .venv/.dev ## make what is missing of the shipped weights, after training/recipe.toml
+	$(BIN)/python -m training.recipe $(ARGS)
+
+# Without ARGS: the shipped figures.
+evaluate: .venv/.dev ## judge the fold-0 model on the cases it has not learned from
+	$(BIN)/python -m training.judge.evaluate $(if $(ARGS),$(ARGS),$(SHIPPED_FIGURES))
 
 benchmark: .venv/.dev ## measure speed and memory
 	$(BIN)/python -m benchmarks.speed $(ARGS)

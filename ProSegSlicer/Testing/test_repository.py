@@ -134,6 +134,13 @@ def test_an_address_a_relative_path_or_an_example_is_no_machine_path(line: bytes
     assert not MACHINE_PATH.search(line)
 
 
+def test_the_working_tree_is_at_most_40_megabytes() -> None:
+    """Slicer's Extensions Index refuses large repositories, and everyone who builds the extension clones it."""
+    sizes = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in repository_files()}
+    largest = sorted(sizes, key=lambda name: sizes[name])[-8:]
+    assert sum(sizes.values()) <= 40e6, f"the largest: {largest}"
+
+
 def test_no_python_file_outgrows_its_reader() -> None:
     lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in python_files()}
     assert {name: length for name, length in lengths.items() if length >= 400} == {}
