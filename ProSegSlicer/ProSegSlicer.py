@@ -33,12 +33,13 @@ from slicer.util import VTKObservationMixin
 from proseg.errors import ProSegError
 from proseg.labels import ZONES
 from proseg.worker.client import WorkerClient
+from ProSegSlicerLib.startup import prepare_slicer
 
 if TYPE_CHECKING:
     from ProSegSlicerLib.job import Job
 
 POLL_S = 0.02  # between looks at a run that a script waits for
-FIRST = 100.0  # priority of an observer: before Slicer's own widgets
+FIRST = 100.0  # before Slicer's selectors, which move on to the next node, another patient's, when theirs goes
 
 
 class ProSegSlicer(ScriptedLoadableModule):
@@ -63,17 +64,6 @@ class ProSegSlicer(ScriptedLoadableModule):
             "weights are this project's own."
         )
         slicer.app.connect("startupCompleted()", prepare_slicer)
-
-
-def prepare_slicer() -> None:
-    """Once Slicer is loaded: add the module's terminology and sample data, remove what a killed Slicer left."""
-    from ProSegSlicerLib.sample_data import register
-    from ProSegSlicerLib.temporary import remove_left
-    from ProSegSlicerLib.terminology import load_terminology
-
-    load_terminology()
-    register()
-    remove_left()
 
 
 class Device(enum.Enum):
@@ -134,19 +124,16 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (slicer.mrmlScene.NodeRemovedEvent, self._on_node_removed),
         ):
             self.addObserver(slicer.mrmlScene, event, method)
-        # Before the selectors, which move on to the next node, another patient's, when theirs goes.
-        going = slicer.mrmlScene.NodeAboutToBeRemovedEvent
-        self.addObserver(slicer.mrmlScene, going, self._on_node_going, priority=FIRST)
+        self.addObserver(
+            slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._on_node_going, priority=FIRST
+        )
         slicer.app.connect("aboutToQuit()", self.cleanup)
         self._show_scene()
 
     def enter(self) -> None:
-        """The user comes to the module."""
+        """The user comes to the module. Leaving it changes nothing: a run goes on, the panel stays up to date."""
         self._show_scene()
         self.panel.refresh()
-
-    def exit(self) -> None:
-        """The user goes to another module, to edit, say: a run goes on, and the panel stays up to date."""
 
     def cleanup(self) -> None:
         """The panel or Slicer goes: stop the run, end the worker, let go of the scene."""
@@ -178,10 +165,8 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.on_removal(node)
 
     def _on_node_removed(self, _caller: Any = None, _event: Any = None) -> None:
-        from ProSegSlicerLib.overlay import remove_orphans
-
         if not slicer.mrmlScene.IsBatchProcessing():
-            remove_orphans()
+            self.panel.after_removal()
 
     def _on_node_added(self, _caller: Any = None, _event: Any = None) -> None:
         if self._is_seen() and not slicer.mrmlScene.IsBatchProcessing():
@@ -324,7 +309,7 @@ class ProSegSlicerTest(ScriptedLoadableModuleTest):
         self._check_terminology(segmentation)
         review.sign_off(segmentation, "Self-test")
         self.assertIs(review.review(segmentation)[0], ReviewStatus.REVIEWED)
-        self._erase(segmentation)
+        self._erase(segments, segmentation)
         self.assertIs(review.review(segmentation)[0], ReviewStatus.WITHDRAWN)
         self._check_saving(segmentation, volume)
 
@@ -375,19 +360,19 @@ class ProSegSlicerTest(ScriptedLoadableModuleTest):
     def _check_review(self, segmentation: Any) -> None:
         """Leaves the contours edited, and the sign-off withdrawn."""
         from proseg.outputs.review import ReviewStatus
-        from ProSegSlicerLib import review
+        from ProSegSlicerLib import review, segments
 
         before = review.measurements(segmentation)
         self.assertFalse(review.edited(segmentation))
         review.sign_off(segmentation, "Self-test")
         self.assertIs(review.review(segmentation)[0], ReviewStatus.REVIEWED)
-        self._erase(segmentation)
+        self._erase(segments, segmentation)
         self.assertIs(review.review(segmentation)[0], ReviewStatus.WITHDRAWN)
         self.assertLess(review.measurements(segmentation).gland_ml, before.gland_ml)
         review.restore_ai(segmentation)
         self.assertIs(review.review(segmentation)[0], ReviewStatus.REVIEWED)
         self.assertEqual(review.measurements(segmentation), before)
-        self._erase(segmentation)
+        self._erase(segments, segmentation)
 
     def _check_saving(self, segmentation: Any, volume: Any) -> None:
         from ProSegSlicerLib import review, segments
@@ -400,17 +385,15 @@ class ProSegSlicerTest(ScriptedLoadableModuleTest):
             names = segmentation.GetName(), volume.GetName()
             slicer.mrmlScene.Clear()
             self.assertTrue(slicer.mrmlScene.ReadFromMRB(bundle))
-        reloaded, t2w = (slicer.mrmlScene.GetFirstNodeByName(name) for name in names)
+        reloaded, t2w = map(slicer.mrmlScene.GetFirstNodeByName, names)
         after = (review.measurements(reloaded), review.review(reloaded), review.comparison(reloaded))
         self.assertEqual(after[1:], before[1:])
         self.assertAlmostEqual(after[0].gland_ml, before[0].gland_ml, places=6)
         self.assertEqual(review.psa(t2w), 6.5)
         self.assertIs(segments.input_volume(reloaded), t2w)
 
-    def _erase(self, segmentation: Any) -> None:
+    def _erase(self, segments: Any, segmentation: Any) -> None:
         """Take the contours from half of the volume, as an eraser would."""
-        from ProSegSlicerLib import segments
-
         labelmap = segments.zones(segmentation)
         labelmap[:, :, : labelmap.GetSize()[2] // 2] = 0
         segments.set_zones(segmentation, labelmap)

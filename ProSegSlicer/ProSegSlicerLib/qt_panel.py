@@ -113,6 +113,10 @@ class Panel(VTKObservationMixin):
         elif node is not None and node is segmentation:
             self._choose(volume, None)
 
+    def after_removal(self) -> None:
+        """Once a node is gone: uncertainty goes with its segmentation."""
+        overlay.remove_orphans()
+
     def refresh(self) -> None:
         """Bring all parts up to date."""
         self._later.stop()

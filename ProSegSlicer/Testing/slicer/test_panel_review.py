@@ -219,7 +219,6 @@ def test_the_panel_follows_edits_made_in_the_segment_editor(case: Any, volume: A
     segmentation = case.segment(volume)
     sign(case)
     case.widget.parent.isEntered = False
-    case.widget.exit()
     paint(segmentation, MIDDLE, PZ)
     case.settle()
     assert case.ui.statusLabel.text.startswith("Sign-off withdrawn")

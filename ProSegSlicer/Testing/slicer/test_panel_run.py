@@ -376,25 +376,6 @@ def test_a_script_gets_the_segmentation_or_an_error(case: Any, volume: Any) -> N
         logic.segment(volume, progress=lambda *_: client.say("failed", kind="input", sentence="boom.", remedy=""))
 
 
-def test_an_overlap_is_work_that_a_run_asks_about_and_restoring_too(case: Any, volume: Any) -> None:
-    from Testing.slicer.test_signing import MIDDLE, draw
-
-    from ProSegSlicerLib.qt_questions import Rerun
-
-    segmentation = case.segment(volume)
-    draw(segmentation, "PZ", MIDDLE)
-    case.settle()
-    assert "overlap in slices 4 to 7" in case.ui.statusLabel.text
-    assert "overlap" in case.ui.reviewedButton.toolTip
-    case.answers.prepared.update(rerun=Rerun.CANCEL, restore=True)
-    case.button.click()
-    assert "overlap" in case.answers.asked[-1][2]
-    case.ui.restoreButton.click()
-    assert "overlap" in case.answers.asked[-1][1]
-    assert not case.is_running
-    assert case.ui.statusLabel.text == "Not reviewed."
-
-
 def test_a_new_empty_segmentation_says_how_to_fill_it(case: Any, volume: Any, scene: Any) -> None:
     case.select(volume)
     empty = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")

@@ -93,7 +93,6 @@ def test_a_scene_that_is_closed_behind_the_panels_back_is_seen_when_it_is_entere
 ) -> None:
     case.segment(volume)
     case.widget.parent.isEntered = False
-    case.widget.exit()
     scene.Clear()
     assert case.panel.parameters is None
     case.widget.enter()
@@ -102,7 +101,6 @@ def test_a_scene_that_is_closed_behind_the_panels_back_is_seen_when_it_is_entere
 
 def test_another_module_does_not_stop_the_run(case: Any, volume: Any) -> None:
     case.start(volume)
-    case.widget.exit()
     case.client.say_done()
     case.wait()
     assert case.segmentation is not None

@@ -155,3 +155,20 @@ def test_a_zone_takes_voxels_from_the_other_and_none_from_the_readers_own(segmen
     assert set(labels[4:8, 10:30, 10:30].ravel()) == {PZ if winner == "PZ" else CG}
     grid = segments._grid(segmentation)
     assert sitk.GetArrayFromImage(segments._merged(segmentation, grid, {lesion: 1})).sum() == 4**3
+
+
+def test_an_overlap_is_work_that_a_run_asks_about_and_restoring_too(case: Any, volume: Any) -> None:
+    from ProSegSlicerLib.qt_questions import Rerun
+
+    segmentation = case.segment(volume)
+    draw(segmentation, "PZ", MIDDLE)
+    case.settle()
+    assert "overlap in slices 4 to 7" in case.ui.statusLabel.text
+    assert "overlap" in case.ui.reviewedButton.toolTip
+    case.answers.prepared.update(rerun=Rerun.CANCEL, restore=True)
+    case.button.click()
+    assert "overlap" in case.answers.asked[-1][2]
+    case.ui.restoreButton.click()
+    assert "overlap" in case.answers.asked[-1][1]
+    assert not case.is_running
+    assert case.ui.statusLabel.text == "Not reviewed."

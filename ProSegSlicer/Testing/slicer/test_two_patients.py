@@ -12,6 +12,7 @@ import vtk
 from Testing.made_results import make_result
 from Testing.slicer import standins
 
+from proseg.segmentation.psa import show_psa
 from ProSegSlicerLib import exports, overlay, review
 from ProSegSlicerLib.scene import application_logic, nodes_of
 from ProSegSlicerLib.segments import input_volume
@@ -61,7 +62,7 @@ def check(case: Any, view: Any) -> tuple[Any, Any]:
         assert input_volume(segmentation) is volume
     assert case.panel.results.segmentation is case.panel.review.segmentation is segmentation
     assert (case.panel.run.volume, case.panel.run.segmentation) == (volume, segmentation)
-    assert case.ui.psaSpinBox.value == ((volume is not None and review.psa(volume)) or 0.0)
+    assert case.ui.psaEdit.text == show_psa(review.psa(volume) if volume is not None else None)
     return volume, segmentation
 
 
