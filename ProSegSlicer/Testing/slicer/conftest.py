@@ -117,3 +117,8 @@ def real_case(stage: Any) -> Iterator[Any]:
     opened = PanelCase(None)
     yield opened
     opened.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stories with a real slice logic come first: after tests that made bare view nodes, its end aborts the process."""
+    items.sort(key=lambda item: item.path.name != "test_two_patients.py")
