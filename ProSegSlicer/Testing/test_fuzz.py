@@ -10,6 +10,7 @@ import signal
 import sys
 from dataclasses import replace
 
+import pydicom  # noqa: F401 - whole before threads import parts of it
 import pytest
 
 if sys.platform == "win32":
@@ -115,7 +116,7 @@ def test_a_run_without_end_is_stopped_and_the_next_one_works(tmp_path):
 def test_what_is_lost_is_counted_and_kept_with_the_line_that_makes_it_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(MAKERS, "text", ("result", MAKERS["text"][1]))
     (tried,) = run([again("text")], 1, tmp_path)
-    assert tried.fault == "refused instead of result"
+    assert tried.fault == "refused instead of result", tried
     assert (tmp_path / "00000" / "input" / "t2.nii.gz").read_bytes().startswith(b"This is no image")
     assert '"what": "text"' in (tmp_path / "00000" / "lost.json").read_text()
     assert table_of_inputs([tried])[-1].startswith("| **all** | 1 | 0 | 0 | 1 |")
