@@ -12,7 +12,6 @@ less than so far with one that never does, case by case. The page is the reason 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,16 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from proseg.labels import CG, PZ
-from proseg.model.weights import shipped_weights
 from proseg.segmentation.cleanup import LEAST_BELIEVED, clean_up, pieces, raw_labels, slice_belief
-from proseg.system.atomic import write_text
 from training.command import run_command
-from training.data.datasets import find_cases
 from training.data.labels import GLAND_UNKNOWN_ZONE
-from training.judge.evaluate import judged_by, unseen
+from training.judge.evaluate import judged_by
 from training.judge.metrics import overlap, structures
-from training.judge.outcomes import Outcome, outcome_of
-from training.judge.report_tables import table
+from training.judge.outcomes import Outcome, write_page
+from training.judge.report_tables import mean_and_error, table
 
 BANDS = (0.0, 0.4, 0.5, 0.55, 0.6, 0.7, 1.0)  # of how far a zone is believed
 THRESHOLDS = (0.4, 0.45, 0.475, 0.5, 0.525, 0.55, 0.6)
@@ -125,13 +121,6 @@ def threshold_table(cases: Sequence[list[dict[str, float]]]) -> str:
     return table(["Believed at least", *COLUMNS, "Largest loss of PZ"], lines, 1)
 
 
-def mean_and_error(gains: Sequence[float]) -> str:
-    """Mean ± standard error."""
-    if len(gains) < 2:
-        return "–"
-    return f"{statistics.mean(gains):+.4f} ± {statistics.stdev(gains) / len(gains) ** 0.5:.4f}"
-
-
 def page(outcomes: Iterable[Outcome], files: Sequence[Path]) -> str:
     """The page in Markdown."""
     slices: list[ZoneSlice] = []
@@ -155,18 +144,7 @@ def page(outcomes: Iterable[Outcome], files: Sequence[Path]) -> str:
 
 def main() -> None:
     """Segment the cases and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
-    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, required=True, help="folder for doubtful-ends.md")
-    options = parser.parse_args()
-    files = options.weights or [shipped_weights()]
-    cases = find_cases(options.data)
-    outcomes = (outcome for weights in files for outcome in outcome_of(unseen(cases, weights), weights, options.device))
-    text = page(outcomes, files)
-    write_text(text, options.out / "doubtful-ends.md")
-    print(text)
+    write_page(__doc__, "doubtful-ends.md", page)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from proseg.flags import Severity
 from proseg.images.geometry import to_lps
 from proseg.labels import CG, PZ
 from proseg.model.calibration import Calibration
+from proseg.model.weights import shipped_weights
 from proseg.segmentation.quality import LOW_CONFIDENCE, assess, gland_confidence, slice_confidence
 from proseg.segmentation.segmenter import Segmenter
-from training.data.datasets import load_image, load_labels
+from proseg.system.atomic import write_text
+from training.data.datasets import find_cases, load_image, load_labels
 from training.data.labels import GLAND_UNKNOWN_ZONE
 from training.data.layouts import Case
+from training.judge.evaluate import unseen
 
 IN_QUESTION = 0.01  # voxels that are less likely gland are left out: endless background is no test
 STEPS = 1000  # of probability: millions of voxels become at most so many counts
@@ -141,6 +145,28 @@ def outcome_of(cases: Sequence[Case], weights: Path, device: str) -> Iterator[Ou
         spacing = lps.GetSpacing()[::-1]
         print(f"{number}/{len(cases)} {case.id}", flush=True)
         yield made_outcome(case.id, case.patient, result.probabilities, labels, truth, result.box, spacing)
+
+
+def write_page(about: str, name: str, page: Callable[[Iterable[Outcome], Sequence[Path]], str]) -> None:
+    """What a command does that writes one page about the outcomes of cases new to the weights.
+
+    Args:
+        about: what ``--help`` says.
+        name: of the page.
+        page: makes its Markdown, of the outcomes and the weights files.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
+    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, required=True, help=f"folder for {name}")
+    options = parser.parse_args()
+    files = options.weights or [shipped_weights()]
+    cases = find_cases(options.data)
+    outcomes = (outcome for weights in files for outcome in outcome_of(unseen(cases, weights), weights, options.device))
+    text = page(outcomes, files)
+    write_text(text, options.out / name)
+    print(text)
 
 
 def made_outcome(

@@ -10,23 +10,18 @@ alone, case by case.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from proseg.model.weights import shipped_weights
 from proseg.segmentation.ends import with_ends
-from proseg.system.atomic import write_text
 from training.command import run_command
-from training.data.datasets import find_cases
 from training.data.labels import GLAND_UNKNOWN_ZONE
-from training.judge.doubtful_ends import mean_and_error
-from training.judge.evaluate import judged_by, unseen
+from training.judge.evaluate import judged_by
 from training.judge.metrics import overlap, structures
-from training.judge.outcomes import Outcome, outcome_of
-from training.judge.report_tables import mean_sd, table
+from training.judge.outcomes import Outcome, write_page
+from training.judge.report_tables import mean_and_error, mean_sd, table
 
 COLUMNS = ("gland", "CG", "PZ")
 WAYS = ("left alone", "cut only", "cut, and grown by shape alone", "cut, and grown (what `proseg refine` does)")
@@ -67,7 +62,8 @@ def page(outcomes: Iterable[Outcome], files: Sequence[Path]) -> str:
     return (
         "# Refinement\n\n"
         f"Made by `python -m training.judge.refinement` on {judged_by(len(cases), files)}; {zonal} of them have expert "
-        "zones. The expert's first and last slice of the gland are given, nothing else. Dice as mean ± standard "
+        "zones. The expert's first and last slice of the gland are given, nothing else. "
+        "Probabilities are the networks' own, before calibration. Dice as mean ± standard "
         "deviation, gains case by case as mean ± standard error. The share of area of a grown slice was chosen on the "
         "same cases, and hardly matters (0.7 to 0.85: within 0.001).\n\n"
         f"{table(headings, lines, 1)}\n"
@@ -76,18 +72,7 @@ def page(outcomes: Iterable[Outcome], files: Sequence[Path]) -> str:
 
 def main() -> None:
     """Segment the cases and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
-    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, required=True, help="folder for refinement.md")
-    options = parser.parse_args()
-    files = options.weights or [shipped_weights()]
-    cases = find_cases(options.data)
-    outcomes = (outcome for weights in files for outcome in outcome_of(unseen(cases, weights), weights, options.device))
-    text = page(outcomes, files)
-    write_text(text, options.out / "refinement.md")
-    print(text)
+    write_page(__doc__, "refinement.md", page)
 
 
 if __name__ == "__main__":

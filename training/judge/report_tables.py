@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -159,6 +160,13 @@ def mean_sd(values: Sequence[float], places: int) -> str:
         return "–"
     mean = f"{np.mean(defined):.{places}f}"
     return f"{mean} ± {np.std(defined, ddof=1):.{places}f}" if len(defined) > 1 else mean
+
+
+def mean_and_error(gains: Sequence[float]) -> str:
+    """Mean ± standard error."""
+    if len(gains) < 2:
+        return "–"
+    return f"{statistics.mean(gains):+.4f} ± {statistics.stdev(gains) / len(gains) ** 0.5:.4f}"
 
 
 def table(headings: Sequence[str], lines: Iterable[Sequence[str]], text_columns: int) -> str:

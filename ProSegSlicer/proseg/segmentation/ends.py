@@ -26,6 +26,17 @@ LEAST_ODDS = 1e-4  # networks' certainty beyond this, and what lies outside thei
 UNSEEN = 0.05  # where the networks see less gland than this, they know nothing of zones: those of the slice before stay
 
 
+def check_slices(count: int, *indices: int | None) -> None:
+    """Refuse slices that an image of ``count`` slices does not have; None is no slice.
+
+    Raises:
+        InputError: there is one.
+    """
+    for index in indices:
+        if index is not None and not 0 <= index < count:
+            raise InputError(f"There is no slice {index}: the image has {count}.", f"Give 0 to {count - 1}.")
+
+
 def with_ends(
     labels: np.ndarray,
     probabilities: np.ndarray,
@@ -50,10 +61,7 @@ def with_ends(
     Raises:
         InputError: the slices are not in the image, or there is no gland between them to begin with.
     """
-    count = len(labels)
-    for slice_ in (first, last):
-        if slice_ is not None and not 0 <= slice_ < count:
-            raise InputError(f"There is no slice {slice_}: the image has {count}.", f"Give 0 to {count - 1}.")
+    check_slices(len(labels), first, last)
     changed = labels.copy()
     changed[: first or 0] = BACKGROUND
     if last is not None:

@@ -15,14 +15,13 @@ import SimpleITK as sitk
 import torch
 
 import proseg
-from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
 from proseg.images.geometry import from_lps, grid_of, input_slice_indices, superior_mm, to_lps
 from proseg.model.devices import choose_device
 from proseg.model.weights import load_model
 from proseg.segmentation.cleanup import clean_up, raw_labels
-from proseg.segmentation.ends import with_ends
+from proseg.segmentation.ends import check_slices, with_ends
 from proseg.segmentation.given import labels_on_grid
 from proseg.segmentation.measurements import measure
 from proseg.segmentation.pipeline import Pipeline, Prediction, Progress
@@ -147,10 +146,7 @@ class Segmenter:
         """
         t2w = image if isinstance(image, T2WImage) else check_t2w(image)
         given = to_lps(labels_on_grid(labelmap, t2w.image))
-        count = given.GetSize()[2]
-        for index in (first, last):
-            if index is not None and not 0 <= index < count:
-                raise InputError(f"There is no slice {index}: the image has {count}.", f"Give 0 to {count - 1}.")
+        check_slices(given.GetSize()[2], first, last)
         ends = {"first": first, "last": last}
         if input_slice_indices(t2w.image, [0]) != (0,):  # the input's slices run from the base to the apex
             ends = {"first": last, "last": first}
