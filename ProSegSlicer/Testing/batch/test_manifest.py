@@ -65,6 +65,8 @@ def test_ways_to_write_nothing_are_nothing_in_every_column(tmp_path, cell):
         ("path;psa\nann.nii;\u2264 0,1\n", "is a limit"),
         ("path,psa\nann.nii,unknown\n", "PSA of unknown is no number"),
         ("path,psa\nann.nii,-1\n", "PSA of -1 is no number"),
+        ("path,psa\nann.nii,0\n", "PSA of 0 is impossible"),
+        ("path,psa\nann.nii,65000\n", "PSA of 65000 is impossible"),
         ("path,psa\nann.nii,inf\n", "PSA of inf is no number"),
         ("path,psa\nann.nii,1e999\n", "PSA of 1e999 is no number"),
         ("path,psa\nann.nii,1_0\n", "PSA of 1_0 is no number"),

@@ -14,6 +14,7 @@ from pathlib import Path
 from proseg.batch.case import Case
 from proseg.errors import InputError, brief, printable
 from proseg.reading.cases import MAX_ID_BYTES, name_cases, safe_name
+from proseg.segmentation.psa import LEAST, MOST
 
 PATH, ID, PSA = "path", "id", "psa"  # a manifest's columns; it may have others
 SEPARATORS = ",;\t"
@@ -190,7 +191,9 @@ def _psa(text: str, separator: str, unit: str) -> tuple[float | None, str]:
     if separator != ";" and _THOUSANDS.fullmatch(number):
         return None, f"A PSA of {text} may be a thousand times another, and was left out."
     if _NUMBER.fullmatch(number) and (value := float(number.replace(",", "."))) < float("inf"):
-        return value, ""
+        if LEAST <= value <= MOST:
+            return value, ""
+        return None, f"A PSA of {printable(text)} is impossible and was left out."
     if re.match(r"[<>\u2264\u2265]", text):
         return None, f"A PSA of {printable(text)} is a limit, not a value, and was left out."
     return None, f"A PSA of {printable(text)} is no number of ng/mL and was left out."
