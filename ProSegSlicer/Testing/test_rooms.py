@@ -105,6 +105,20 @@ def test_an_arrow_would_be_seen(line: str, rooms: set[str]) -> None:
     assert imported(line, "proseg") == rooms
 
 
+def named_functions() -> list[tuple[str, str]]:
+    """The functions that the table "Where to look" leads to, and the files it says they are in."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = text.partition("### Where to look\n")[2].partition("\n### ")[0]
+    return re.findall(r"`(\w+)` in `([\w/]+\.py)`", section)
+
+
+def test_who_looks_where_the_page_says_finds_the_function() -> None:
+    assert len(named_functions()) > 8
+    for name, path in named_functions():
+        tree = ast.parse((ROOT / "ProSegSlicer" / path).read_text(encoding="utf-8"))
+        assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (name, path)
+
+
 def does_something(path: Path) -> bool:
     """Whether a file defines a function; one of words and numbers alone is tested where these are used."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
