@@ -92,9 +92,9 @@ def test_patches_of_every_shape_are_learned_from_and_a_shape_is_set_up_once() ->
 
 
 def test_with_half_precision_the_network_computes_with_rounded_copies_of_what_is_learned() -> None:
-    training = RecordedTraining(ProSeg(TINY), CPU, budget=20, rate=1e-5)
+    training = RecordedTraining(ProSeg(TINY), CPU, budget=6, rate=1e-5)
     before = [weight.detach().clone() for weight in training.kept]
-    for _ in range(20):
+    for _ in range(6):
         training.learn(*make_patch())
     copies = {name: weight.dtype for name, weight in training.computing.items()}
     assert copies["stem.weight"] == copies["head.bias"] == torch.bfloat16
