@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from proseg.dicom.fat import is_fat_suppressed
 from proseg.dicom.headers import read_header
-from proseg.dicom.kinds import NO_ORIENTATION, T2_MIN_ECHO_MS, is_known_t2w, unsuitable
+from proseg.dicom.kinds import NO_ORIENTATION, T2_MIN_ECHO_MS, is_known_t2w, named_kind, unsuitable
 from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
 from proseg.dicom.multiframe import write_frames
 from proseg.dicom.prefer import are_equal, ranked, reason
@@ -266,8 +266,12 @@ def _oddities(series: Series) -> list[QualityFlag]:
     """Flags that only the DICOM header can raise."""
     flags = []
     echo_time = series.first.echo_time
+    sentence = ""
     if not is_known_t2w(series):
         sentence = "Nothing in the DICOM header says that this is T2W: check that it is."
+    elif kind := named_kind(series):
+        sentence = f"Its name speaks of a series that is {kind}, its tags of T2W: check that it is T2W."
+    if sentence:
         flags.append(QualityFlag("contrast_unconfirmed", Severity.WARNING, sentence))
     oddities = []
     if echo_time and echo_time < T2_MIN_ECHO_MS:
