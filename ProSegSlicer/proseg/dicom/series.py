@@ -234,15 +234,18 @@ def _placed(image: sitk.Image, series: Series) -> sitk.Image:
 def _without_padding(image: sitk.Image, series: Series) -> sitk.Image:
     """The image with the median of the other values for padding that lies beyond all of them, as -1024 does.
 
+    Pixel Padding Value and Pixel Padding Range Limit (DICOM PS3.3 C.7.5.1.1.2) are the ends of a range.
+
     So it stays out of the statistics of the intensities. Padding of 0 is what air is, too.
     """
     values = None
-    for padding in {header.padding for header in series.headers} - {None, 0.0}:
+    for ends in {header.padding for header in series.headers} - {None, (0.0, 0.0)}:
         values = sitk.GetArrayFromImage(image) if values is None else values
-        is_padding = values == np.float32(padding)
+        low, high = np.float32(ends)
+        is_padding = (low <= values) & (values <= high)
         if is_padding.any() and not is_padding.all():
             rest = values[~is_padding]
-            if padding > rest.max() or padding < min(rest.min(), 0):
+            if low > rest.max() or high < min(rest.min(), 0):
                 values[is_padding] = np.median(rest)
     if values is None:
         return image
