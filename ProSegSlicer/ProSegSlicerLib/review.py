@@ -33,6 +33,7 @@ from ProSegSlicerLib.segments import (
     input_volume,
     mark_of_all,
     on_grid,
+    read_once,
     set_zones,
     take_back_grid,
     zones,
@@ -43,6 +44,7 @@ AI_LABELS, AI_REPORT, REVIEW = "ProSegSlicer.AILabels", "ProSegSlicer.AIReport",
 PSA = "ProSegSlicer.PSA"  # of a volume: it belongs to the patient
 ALL_SEGMENTS = "ProSegSlicer.ReviewedSegments"  # what told all segments apart when they were signed
 STATUS_TAG, REVIEWER_TAG, TIME_TAG = "ProSegSlicer.Review", "ProSegSlicer.ReviewedBy", "ProSegSlicer.ReviewedAt"
+PACKED = 1  # zlib's fastest: labels are runs, on which the others save little
 LABELS_TAG, ALL_TAG = "ProSegSlicer.ReviewedLabels", ALL_SEGMENTS
 
 
@@ -112,12 +114,13 @@ def restore_ai(segmentation: Any) -> None:
 def unfit(segmentation: Any) -> str:
     """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
     try:
-        found = set(np.unique(sitk.GetArrayFromImage(zones(segmentation))).tolist())
+        current = zones(segmentation)
     except InputError as error:
         return str(error)
-    if not found - {0}:
+    labels = sitk.GetArrayViewFromImage(current)
+    missing = [zone.short for zone in ZONES if not (labels == zone.label).any()]
+    if len(missing) == len(ZONES):
         return "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
-    missing = [zone.short for zone in ZONES if zone.label not in found]
     if missing:
         return f"{missing[0]} is not drawn: draw it or restore the AI's result, then sign."
     return ""
@@ -129,12 +132,13 @@ def sign_off(segmentation: Any, reviewer: str) -> Review:
     Raises:
         InputError: no reviewer is named, or the contours are empty, lack a zone or overlap.
     """
-    if reviewer.strip() and (reason := unfit(segmentation)):
-        raise InputError(reason)
-    review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), datetime.now().astimezone())
+    with read_once():
+        if reviewer.strip() and (reason := unfit(segmentation)):
+            raise InputError(reason)
+        review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), datetime.now().astimezone())
     segmentation.SetAttribute(REVIEW, json.dumps(review.to_dict(), ensure_ascii=False))
     segmentation.SetAttribute(ALL_SEGMENTS, mark_of_all(segmentation))
-    refresh_tags(segmentation)
+    _write_tags(segmentation, ReviewStatus.REVIEWED, review, _signed(segmentation)[1])
     return review
 
 
@@ -256,7 +260,7 @@ def findings(segmentation: Any) -> Findings:
         image=to_sitk(volume) if volume else current,
         labelmap=current,
         slice_confidence={int(index): value for index, value in report.get("slice_confidence", {}).items()},
-        measurements=measurements(segmentation),
+        measurements=measure(current, psa(volume) if volume else None),
         flags=flags(segmentation),
         notes=tuple(report.get("notes", ())),
         provenance=Provenance(**report["provenance"]) if report else None,
@@ -280,7 +284,7 @@ def _tag(segment: Any, key: str) -> str | None:
 def _packed(labels: np.ndarray) -> str:
     """Labels (K, J, I) as text: size, then compressed voxels; an XML attribute can hold it."""
     size = "x".join(str(count) for count in labels.shape)
-    return f"{size}:{base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), 6)).decode()}"
+    return f"{size}:{base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), PACKED)).decode()}"
 
 
 def _unpacked(text: str) -> np.ndarray | None:
