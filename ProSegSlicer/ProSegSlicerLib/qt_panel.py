@@ -131,6 +131,7 @@ class Panel(VTKObservationMixin):
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
         self.run.stop()
+        self.export.stop()
         self.bind(None)
         self.removeObservers()
 

@@ -21,13 +21,14 @@ import slicer
 import vtk
 
 from proseg.errors import InputError
-from proseg.flags import QualityFlag, Severity
+from proseg.flags import QualityFlag
 from proseg.labels import ZONES
+from proseg.outputs import material
 from proseg.outputs import review as core
 from proseg.outputs.review import Comparison, Review, ReviewStatus
 from proseg.outputs.segnrrd import origin
 from proseg.segmentation.measurements import Measurements, measure
-from proseg.segmentation.result import Findings, Provenance
+from proseg.segmentation.result import Provenance
 from ProSegSlicerLib.segments import (
     OverlapError,
     input_volume,
@@ -38,7 +39,6 @@ from ProSegSlicerLib.segments import (
     take_back_grid,
     zones,
 )
-from ProSegSlicerLib.volumes import to_sitk
 
 AI_LABELS, AI_REPORT, REVIEW = "ProSegSlicer.AILabels", "ProSegSlicer.AIReport", "ProSegSlicer.Review"
 PSA = "ProSegSlicer.PSA"  # of a volume: it belongs to the patient
@@ -250,30 +250,9 @@ def measurements(segmentation: Any) -> Measurements:
     return measure(zones(segmentation), psa(volume) if volume else None)
 
 
-def findings(segmentation: Any) -> Findings:
-    """Everything that a report tells: contours and measurements as they are now, the AI's confidence and flags.
-
-    Where no AI drew here there are neither, and the measurements are those of contours drawn by hand.
-    """
-    volume, current, report = input_volume(segmentation), zones(segmentation), ai_report(segmentation) or {}
-    return Findings(
-        image=to_sitk(volume) if volume else current,
-        labelmap=current,
-        slice_confidence={int(index): value for index, value in report.get("slice_confidence", {}).items()},
-        measurements=measure(current, psa(volume) if volume else None),
-        flags=flags(segmentation),
-        notes=tuple(report.get("notes", ())),
-        provenance=Provenance(**report["provenance"]) if report else None,
-    )
-
-
 def flags(segmentation: Any) -> tuple[QualityFlag, ...]:
     """What the AI asked a reviewer to look at; none if the contours are not the AI's."""
-    report = ai_report(segmentation)
-    return tuple(
-        QualityFlag(flag["code"], Severity(flag["severity"]), flag["sentence"], tuple(flag["slices"]))
-        for flag in (report["flags"] if report else ())
-    )
+    return material.flags(ai_report(segmentation))
 
 
 def _tag(segment: Any, key: str) -> str | None:
