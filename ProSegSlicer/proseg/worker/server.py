@@ -143,14 +143,16 @@ class Worker:
             number = request.get("id")
             work = self.abilities().get(str(request.get("do")))
             if work is None:
-                raise RequestError(f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare or to segment.")
+                raise RequestError(
+                    f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare, to segment or to export."
+                )
             work(number, request)
         except Exception as error:
             self.tell(id=number, event="failed", **failure(error))
 
     def abilities(self) -> dict[str, Callable[[Any, dict[str, Any]], None]]:
         """What it does, by the word that asks for it; each is called with the request's id and the request."""
-        return {"prepare": self._prepare, "segment": self._segment}
+        return {"prepare": self._prepare, "segment": self._segment, "export": self._export}
 
     def _prepare(self, number: Any, request: dict[str, Any]) -> None:
         device = self.ready(field(request, "device", str, "auto"), self._progress(number)).pipeline.device
@@ -190,6 +192,12 @@ class Worker:
         files = write(result, folder, keep_image)
         progress("Done", 1.0)
         self.tell(id=number, event="done", report=report(result, source_name(t2w)), **files)
+
+    def _export(self, number: Any, request: dict[str, Any]) -> None:
+        from proseg.worker.exporting import export
+
+        folder, endings = Path(field(request, "folder", str)), field(request, "endings", list)
+        self.tell(id=number, event="done", files=export(folder, endings))
 
     def _progress(self, number: Any) -> Callable[[str, float], None]:
         return lambda stage, done: self.tell(id=number, event="progress", stage=stage, fraction=round(done, 3))
