@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from proseg.errors import InputError
 from ProSegSlicerLib import overlay
 from ProSegSlicerLib.scene import application_logic, nodes_of
 from ProSegSlicerLib.segments import zones
-from ProSegSlicerLib.volumes import ijk_to_ras, middle_slice
+from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
+LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
 TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
 
 
@@ -77,11 +79,38 @@ def go_to_gland(segmentation: Any) -> None:
         overlay.jump_to_slice(segmentation, index)
 
 
+def shown_slice(segmentation: Any) -> int | None:
+    """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
+
+    Of several such views it is the first, Slicer's red one.
+    """
+    grid = zones(segmentation, overlaps=True)
+    axis, to_ras = slice_axis(grid), matrix_of(grid)
+    start, step = (np.array(overlay.to_world(segmentation, tuple((to_ras @ place)[:3]))) for place in _unit(grid, axis))
+    along = step - start
+    length = float(np.linalg.norm(along))
+    for view in nodes_of("vtkMRMLSliceNode"):
+        matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
+        if abs(normal @ along) / length > LOOKS_ALONG:
+            index = round(float((matrix[:3, 3] - start) @ along) / length**2)
+            return index if 0 <= index < grid.GetSize()[axis] else None
+    return None
+
+
 def is_tilted(volume: Any) -> bool:
     """Whether a volume's axes are not those of the patient, so that default views cut across its slices."""
     axes = ijk_to_ras(volume)[:3, :3]
     axes = np.abs(axes / np.linalg.norm(axes, axis=0))
     return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
+
+
+def _unit(grid: Any, axis: int) -> Iterator[np.ndarray]:
+    """The middle of the first slice and of the second one, as indices (i, j, k, 1)."""
+    for index in (0, 1):
+        place = np.array([*((size - 1) / 2 for size in grid.GetSize()), 1.0])
+        place[axis] = index
+        yield place
 
 
 def _show_image(volume: Any) -> bool:
