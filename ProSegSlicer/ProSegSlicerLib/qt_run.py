@@ -18,6 +18,7 @@ from proseg.errors import InputError, ProSegError
 from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
+from ProSegSlicerLib.qt_editor import keep_for_undo, undo_sentence
 from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
 from ProSegSlicerLib.segments import OverlapError
@@ -61,6 +62,7 @@ class RunPart:
         self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
         self.phase, self.job = Phase.IDLE, None
         self.is_over = False
+        self._replaced: Any = None  # the segmentation in which a run replaces somebody's work
         self._changed = 0.0  # when the phase did: of ``time.monotonic``
         self.volume: Any = None
         self.segmentation: Any = None
@@ -175,9 +177,12 @@ class RunPart:
     def _target(self) -> Any:
         """The segmentation to write to, or None for a new one, after asking where somebody's work would be lost."""
         why = _work_in(self.segmentation) if self.segmentation is not None else ""
+        self._replaced = None
         if not why:
             return self.segmentation
         answer = self.questions.rerun(self.segmentation.GetName(), why)
+        if answer is Rerun.REPLACE:
+            self._replaced = self.segmentation
         return {Rerun.REPLACE: self.segmentation, Rerun.KEEP: None, Rerun.CANCEL: Rerun.CANCEL}[answer]
 
     def _start(self, target: Any) -> None:
@@ -195,7 +200,7 @@ class RunPart:
             self._end()
             if self.job.state is JobState.DONE:
                 self.finished(self.job)
-                self.tell(*_how_it_went(self.job))
+                self.tell(*_how_it_went(self.job, can_undo=self.job.segmentation is self._replaced))
             elif self.job.state is JobState.CANCELLED:
                 self.tell(self.job.message)
             else:
@@ -204,6 +209,8 @@ class RunPart:
     def _wait_for_scene(self, until_shown: ExitStack) -> None:
         self.update()
         until_shown.enter_context(busy(self.ui.progressBar))
+        if self._replaced is not None and not keep_for_undo(self._replaced):
+            self._replaced = None
 
     def _end(self) -> None:
         self._timer.stop()
@@ -252,7 +259,7 @@ def _work_in(segmentation: Any) -> str:
     return ""
 
 
-def _how_it_went(job: Job) -> tuple[str, Tone, str, str]:
+def _how_it_went(job: Job, can_undo: bool) -> tuple[str, Tone, str, str]:
     """What ``tell`` says: how long the run took and on what, whatever else the job has to say, why on that device."""
     provenance = review.ai_report(job.segmentation)["provenance"]
     device = {"cpu": _("the CPU"), "cuda": _("the GPU"), "mps": _("the GPU")}.get(provenance["device"])
@@ -262,4 +269,6 @@ def _how_it_went(job: Job) -> tuple[str, Tone, str, str]:
         device=device or provenance["device"],
         seconds=job.seconds,
     )
+    if can_undo:
+        text = f"{text} {undo_sentence()}"
     return text.strip(), Tone.WARNING if job.message else Tone.GOOD, "", provenance["device_reason"]

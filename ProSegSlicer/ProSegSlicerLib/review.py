@@ -177,6 +177,22 @@ def refresh_tags(segmentation: Any) -> None:
     _write_tags(segmentation, status, signed, _signed(segmentation)[1])
 
 
+def correct_tags(segmentation: Any, status: ReviewStatus) -> None:
+    """Write the review status into the tags only where they are wrong about a valid sign-off.
+
+    For those who only look: a tag is a change that the Segment Editor notices, which loses it what it could redo. What
+    its Undo brings back has the tags of its time, and they are right.
+    """
+    wrong = (status is ReviewStatus.REVIEWED) != (ReviewStatus.REVIEWED.value in _claims(segmentation))
+    if wrong:
+        refresh_tags(segmentation)
+
+
+def _claims(segmentation: Any) -> set[str | None]:
+    """What the segments' tags say of the review."""
+    return {_tag(segment, STATUS_TAG) for segment in _segments(segmentation)}
+
+
 def _write_tags(segmentation: Any, status: ReviewStatus, signed: Review | None, all_segments: str) -> None:
     original = _signed(segmentation)[0] if signed else None
     tags = {
