@@ -15,12 +15,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.errors import InputError
-from proseg.images.geometry import input_slice_indices
+from proseg.images.geometry import superior_mm
 from proseg.segmentation.result import SliceOrigin
 from ProSegSlicerLib import review
-from ProSegSlicerLib.origins import GIVEN, digest, slices_of
+from ProSegSlicerLib.origins import GIVEN, digest, origins, slices_of
 from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, zones
-from ProSegSlicerLib.volumes import by_slice, from_slices
+from ProSegSlicerLib.volumes import by_slice, from_slices, slice_centres
 
 ACCEPTED, DROPPED, ENDS = "accepted", "dropped", "ends"  # kinds of words; an end is one of "first", "last"
 
@@ -59,41 +59,52 @@ class Word:
         return ""
 
 
-def is_refinable(segmentation: Any) -> bool:
-    """Whether there is an AI result on this segmentation's grid, for a reader's word to go on from."""
-    try:
-        return input_volume(segmentation) is not None and review.ai_labelmap(segmentation) is not None
-    except InputError:  # it has lost its grid
-        return False
+@dataclass(frozen=True)
+class Slices:
+    """All slices of a segmentation with an AI result, as they are now.
+
+    Attributes:
+        labelmap: the contours, on the grid of the image.
+        superior: where each slice lies, mm to the patient's superior.
+        centres: where the gland's middle is in each, RAS, mm.
+        drawn: the slices with gland, ascending.
+        origins: whose word a slice is, of those with gland now or in the AI's result.
+        word: what the reader says of them.
+    """
+
+    labelmap: sitk.Image
+    superior: tuple[float, ...]
+    centres: tuple[tuple[float, float, float], ...]
+    drawn: tuple[int, ...]
+    origins: dict[int, SliceOrigin]
+    word: Word
+
+    @property
+    def ends(self) -> tuple[int, int] | None:
+        """The first and the last slice with gland; None where there is none."""
+        return (self.drawn[0], self.drawn[-1]) if self.drawn else None
+
+    @property
+    def runs_from_apex(self) -> bool:
+        """Whether slices are counted from the apex to the base, to the patient's superior."""
+        return len(self.superior) < 2 or self.superior[0] < self.superior[1]
 
 
-def word(segmentation: Any) -> Word:
-    """What the reader says of the slices.
+def look(segmentation: Any) -> Slices | None:
+    """The slices of a segmentation; None if no AI drew on its grid, or its image is gone.
 
     Raises:
         InputError: the zones overlap, or the segmentation has no grid.
     """
-    found, current, said = review.slice_origins(segmentation), zones(segmentation), _said(segmentation)
-    labels = by_slice(current)
-    holding = {kind: _holding(said.get(kind, {}), labels) for kind in (ACCEPTED, DROPPED)}
-    corrected = slices_of(found, SliceOrigin.READER)
-    dropped = tuple(index for index in holding[DROPPED] if index in corrected)
-    known = {*corrected, *holding[ACCEPTED]} - set(dropped)
-    others = tuple(index for index in sorted(found) if index not in known)
-    now, set_to = ends_of(current) or (None, None), said.get(ENDS, {})
-    first, last = (end if set_to.get(name) == end else None for name, end in zip(("first", "last"), now, strict=True))
-    return Word(corrected, dropped, holding[ACCEPTED], others, first, last)
-
-
-def ends_of(labelmap: sitk.Image) -> tuple[int, int] | None:
-    """The first and the last slice with gland; None where there is none."""
-    found = np.flatnonzero(by_slice(labelmap).any(axis=(1, 2)))
-    return (int(found[0]), int(found[-1])) if len(found) else None
-
-
-def runs_from_apex(labelmap: sitk.Image) -> bool:
-    """Whether slices are counted from the apex to the base, to the patient's superior."""
-    return input_slice_indices(labelmap, [0]) == (0,)
+    ai = review.ai_labelmap(segmentation)
+    if ai is None or input_volume(segmentation) is None:
+        return None
+    current = zones(segmentation)
+    labels, found = by_slice(current), origins(segmentation, ai, current)
+    drawn = tuple(map(int, np.flatnonzero(labels.any(axis=(1, 2)))))
+    superior = tuple(superior_mm(current, index) for index in range(len(labels)))
+    word = _word(_said(segmentation), labels, drawn, found)
+    return Slices(current, superior, slice_centres(current), drawn, found, word)
 
 
 def accept(segmentation: Any, index: int) -> None:
@@ -104,7 +115,8 @@ def accept(segmentation: Any, index: int) -> None:
 
 def give_up(segmentation: Any, index: int) -> None:
     """Stand by a slice no more: a refinement may draw it again."""
-    if index in word(segmentation).corrected:
+    slices = look(segmentation)
+    if slices and index in slices.word.corrected:
         _say(segmentation, DROPPED, index, keep=True)
     _say(segmentation, ACCEPTED, index, keep=False)
 
@@ -188,6 +200,21 @@ def changeable(segmentation: Any) -> sitk.Image:
 def _said(segmentation: Any) -> dict[str, dict[str, Any]]:
     text = segmentation.GetAttribute(GIVEN)
     return json.loads(text) if text else {}
+
+
+def _word(
+    said: dict[str, dict[str, Any]], labels: np.ndarray, drawn: tuple[int, ...], found: dict[int, SliceOrigin]
+) -> Word:
+    """What of all that was said holds for the labels, slice by slice, as they are now."""
+    corrected, accepted = slices_of(found, SliceOrigin.READER), _holding(said.get(ACCEPTED, {}), labels)
+    dropped = tuple(index for index in _holding(said.get(DROPPED, {}), labels) if index in corrected)
+    known, set_to = {*corrected, *accepted} - set(dropped), said.get(ENDS, {})
+    others = tuple(index for index in sorted(found) if index not in known)
+    first, last = (
+        drawn[place] if drawn and set_to.get(name) == drawn[place] else None
+        for name, place in (("first", 0), ("last", -1))
+    )
+    return Word(corrected, dropped, accepted, others, first, last)
 
 
 def _holding(marks: dict[str, str], labels: np.ndarray) -> tuple[int, ...]:

@@ -7,17 +7,17 @@ that one first, in the Segment Editor.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-import slicer
 
 from proseg.errors import InputError
 from proseg.outputs.review import fingerprint
+from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import on_grid, set_zones, zones
 
 MOST_STEPS = 20
@@ -35,22 +35,27 @@ class Step:
 
 
 class Undo:
-    """The steps that can be taken back, in memory: they end with the scene and with Slicer."""
+    """The steps that can be taken back, in memory: they end with the scene and with Slicer.
 
-    def __init__(self) -> None:
+    Args:
+        keep: has the Segment Editor keep a segmentation as it is, so that its own Undo comes back to it too.
+    """
+
+    def __init__(self, keep: Callable[[Any], object] = lambda segmentation: None) -> None:
+        self.keep = keep
         self._steps: list[Step] = []
 
     @contextmanager
     def step(self, segmentation: Any, name: str) -> Iterator[None]:
         """Change the contours of a segmentation in the body of a ``with`` statement; ``name`` says what was done."""
         before = sitk.GetArrayFromImage(zones(segmentation))
-        keep_in_editor(segmentation)
+        self.keep(segmentation)
         yield
         after = zones(segmentation)
         if not np.array_equal(before, sitk.GetArrayViewFromImage(after)):
             packed = zlib.compress(before.tobytes(), 1)
-            self._steps.append(Step(segmentation, name, before.shape, packed, fingerprint(after)))
-            del self._steps[:-MOST_STEPS]
+            present = [step for step in self._steps if mrml_scene().IsNodePresent(step.segmentation)]
+            self._steps = [*present, Step(segmentation, name, before.shape, packed, fingerprint(after))][-MOST_STEPS:]
 
     def last(self, segmentation: Any) -> Step | None:
         """The step that can be taken back now, or None."""
@@ -71,19 +76,11 @@ class Undo:
         if step is None:
             raise InputError("There is nothing to undo here.", "Undo edits in the Segment Editor.")
         labels = np.frombuffer(zlib.decompress(step.before), np.uint8).reshape(step.shape)
-        keep_in_editor(segmentation)
+        self.keep(segmentation)
         set_zones(segmentation, on_grid(segmentation, labels))
         place = self._steps.index(step)  # what came after it was taken back elsewhere
         self._steps[place:] = [other for other in self._steps[place:] if other.segmentation is not segmentation]
 
     def forget(self) -> None:
-        """Forget all steps: the scene goes."""
+        """Forget all steps."""
         self._steps.clear()
-
-
-def keep_in_editor(segmentation: Any) -> None:
-    """Have the Segment Editor keep the contours as they are, so that its undo comes back to them."""
-    widget = getattr(getattr(slicer, "modules", None), "SegmentEditorWidget", None)  # there once it was opened
-    editor = getattr(widget, "editor", None)
-    if editor is not None and editor.segmentationNodeID() == segmentation.GetID():
-        editor.saveStateForUndo()

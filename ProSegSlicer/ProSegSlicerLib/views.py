@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 
 from proseg.errors import InputError
@@ -79,22 +80,27 @@ def go_to_gland(segmentation: Any) -> None:
         overlay.jump_to_slice(segmentation, index)
 
 
-def shown_slice(segmentation: Any) -> int | None:
+def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:
     """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
 
-    Of several such views it is the first, Slicer's red one.
+    Of several such views it is the first, Slicer's red one. Where the view cuts across the slices, the one counts that
+    it shows where the gland is: the one that ``overlay.jump_to_slice`` would go to.
+
+    Args:
+        segmentation: whose parent transform the labels are under.
+        labelmap: its contours.
+        centres: ``slice_centres`` of them.
     """
-    grid = zones(segmentation, overlaps=True)
-    axis, to_ras = slice_axis(grid), matrix_of(grid)
-    start, step = (np.array(overlay.to_world(segmentation, tuple((to_ras @ place)[:3]))) for place in _unit(grid, axis))
-    along = step - start
-    length = float(np.linalg.norm(along))
+    places = np.array([overlay.to_world(segmentation, centre) for centre in centres])
+    axis = matrix_of(labelmap)[:3, slice_axis(labelmap)]
+    start, end = (np.array(overlay.to_world(segmentation, tuple(point))) for point in (centres[0], centres[0] + axis))
     for view in nodes_of("vtkMRMLSliceNode"):
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
         normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
-        if abs(normal @ along) / length > LOOKS_ALONG:
-            index = round(float((matrix[:3, 3] - start) @ along) / length**2)
-            return index if 0 <= index < grid.GetSize()[axis] else None
+        step = abs(normal @ (end - start))
+        if step > LOOKS_ALONG * np.linalg.norm(end - start):
+            off = np.abs((places - matrix[:3, 3]) @ normal)
+            return int(off.argmin()) if off.min() <= step else None
     return None
 
 
@@ -103,14 +109,6 @@ def is_tilted(volume: Any) -> bool:
     axes = ijk_to_ras(volume)[:3, :3]
     axes = np.abs(axes / np.linalg.norm(axes, axis=0))
     return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
-
-
-def _unit(grid: Any, axis: int) -> Iterator[np.ndarray]:
-    """The middle of the first slice and of the second one, as indices (i, j, k, 1)."""
-    for index in (0, 1):
-        place = np.array([*((size - 1) / 2 for size in grid.GetSize()), 1.0])
-        place[axis] = index
-        yield place
 
 
 def _show_image(volume: Any) -> bool:

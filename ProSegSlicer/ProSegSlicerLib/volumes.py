@@ -120,12 +120,21 @@ def slice_centre(labelmap: sitk.Image, index: int) -> tuple[float, float, float]
 
     In a slice without labels it is the middle of all labels' box, and without any label that of the slice.
     """
-    axis, labels = slice_axis(labelmap), by_slice(labelmap)
+    return _centre(labelmap, by_slice(labelmap), index)
+
+
+def slice_centres(labelmap: sitk.Image) -> tuple[tuple[float, float, float], ...]:
+    """``slice_centre`` of all slices, the first of them first."""
+    labels = by_slice(labelmap)
+    return tuple(_centre(labelmap, labels, index) for index in range(len(labels)))
+
+
+def _centre(labelmap: sitk.Image, labels: np.ndarray, index: int) -> tuple[float, float, float]:
     here = np.argwhere(labels[index]) if 0 <= index < len(labels) else np.empty((0, 2))
     if not len(here):
         here = np.argwhere(labels.any(axis=0))
     middle = (here.min(axis=0) + here.max(axis=0)) / 2 if len(here) else (np.array(labels.shape[1:]) - 1) / 2
-    ijk = np.insert(middle[::-1].astype(float), axis, index)
+    ijk = np.insert(middle[::-1].astype(float), slice_axis(labelmap), index)
     right, anterior, superior = (matrix_of(labelmap) @ [*ijk, 1])[:3]
     return float(right), float(anterior), float(superior)
 

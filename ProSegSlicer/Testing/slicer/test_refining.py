@@ -26,6 +26,11 @@ def labels(segmentation: Any) -> np.ndarray:
     return by_slice(zones(segmentation))
 
 
+def ends_of(labelmap: sitk.Image) -> tuple[int, int]:
+    drawn = np.flatnonzero(by_slice(labelmap).any(axis=(1, 2)))
+    return drawn[0], drawn[-1]
+
+
 def refine(segmentation: Any, index: int) -> None:
     """Have a refinement draw one slice."""
     before = zones(segmentation)
@@ -41,7 +46,7 @@ def test_a_result_is_the_ais_until_somebody_draws_in_it(segmentation: Any) -> No
     assert tuple(review.slice_origins(segmentation)) == tuple(GLAND)
     paint(segmentation, EDIT, PZ)
     assert review.slice_origins(segmentation)[6] is READER
-    assert refining.word(segmentation).corrected == (6,)
+    assert refining.look(segmentation).word.corrected == (6,)
 
 
 def test_what_a_refinement_drew_is_its_own_until_it_is_edited_and_again_when_that_is_undone(segmentation: Any) -> None:
@@ -74,35 +79,35 @@ def test_comparison_sign_off_and_report_say_whose_word_a_slice_is(segmentation: 
 def test_a_corrected_slice_is_given_until_it_is_dropped_and_again_once_it_is_drawn_anew(segmentation: Any) -> None:
     paint(segmentation, EDIT, PZ)
     refining.give_up(segmentation, 6)
-    assert refining.word(segmentation).given == ()
-    assert 6 in refining.word(segmentation).others
+    assert refining.look(segmentation).word.given == ()
+    assert 6 in refining.look(segmentation).word.others
     paint(segmentation, (6, 10, 20), PZ)
-    assert refining.word(segmentation).given == (6,)
+    assert refining.look(segmentation).word.given == (6,)
     refining.give_up(segmentation, 6)
     refining.keep(segmentation, 6)
-    assert refining.word(segmentation).given == (6,)
+    assert refining.look(segmentation).word.given == (6,)
 
 
 def test_an_accepted_slice_is_given_as_long_as_it_stays_what_was_accepted(segmentation: Any, result: Any) -> None:
     refine(segmentation, 5)
     refining.accept(segmentation, 5)
     refining.accept(segmentation, 8)
-    assert refining.word(segmentation).accepted == (5, 8)
+    assert refining.look(segmentation).word.accepted == (5, 8)
     review.restore_ai(segmentation)
-    assert refining.word(segmentation).accepted == (8,)  # the AI's slice 5 nobody accepted
+    assert refining.look(segmentation).word.accepted == (8,)  # the AI's slice 5 nobody accepted
     refining.give_up(segmentation, 8)
-    assert refining.word(segmentation).given == ()
+    assert refining.look(segmentation).word.given == ()
     refining.accept(segmentation, 8)
     review.keep_ai_result(segmentation, result.labelmap, review.ai_report(segmentation))
-    assert refining.word(segmentation).accepted == ()  # another run, another result
+    assert refining.look(segmentation).word.accepted == ()  # another run, another result
 
 
 def test_with_nothing_given_or_nothing_left_there_is_nothing_to_refine(segmentation: Any) -> None:
-    assert refining.word(segmentation).obstacle.startswith("Nothing is given yet")
+    assert refining.look(segmentation).word.obstacle.startswith("Nothing is given yet")
     for index in GLAND:
-        assert index == 2 or not refining.word(segmentation).obstacle
+        assert index == 2 or not refining.look(segmentation).word.obstacle
         refining.accept(segmentation, index)
-    assert refining.word(segmentation).obstacle.startswith("Every slice of the gland is corrected or accepted")
+    assert refining.look(segmentation).word.obstacle.startswith("Every slice of the gland is corrected or accepted")
 
 
 def test_the_gland_is_cut_at_the_ends_and_comes_back_as_the_ai_drew_it(segmentation: Any, result: Any) -> None:
@@ -110,7 +115,7 @@ def test_the_gland_is_cut_at_the_ends_and_comes_back_as_the_ai_drew_it(segmentat
     cut, reached = refining.between(segmentation, 5, 8)
     assert reached
     set_zones(segmentation, cut)
-    assert refining.ends_of(zones(segmentation)) == (5, 8)
+    assert ends_of(zones(segmentation)) == (5, 8)
     np.testing.assert_array_equal(labels(segmentation)[5:9], before[5:9])
     back, reached = refining.between(segmentation, 2, 10)
     assert reached
@@ -120,17 +125,17 @@ def test_the_gland_is_cut_at_the_ends_and_comes_back_as_the_ai_drew_it(segmentat
 def test_beyond_what_the_ai_drew_the_ends_want_a_run(segmentation: Any) -> None:
     grown, reached = refining.between(segmentation, 1, 9)
     assert not reached
-    assert refining.ends_of(grown) == (2, 9)
+    assert ends_of(grown) == (2, 9)
 
 
 def test_ends_that_the_reader_set_hold_until_the_gland_ends_elsewhere(segmentation: Any) -> None:
     set_zones(segmentation, refining.between(segmentation, 5, 10)[0])
     refining.note_ends(segmentation, first=5)
-    said = refining.word(segmentation)
+    said = refining.look(segmentation).word
     assert (said.first, said.last) == (5, None)
     assert said.corrected == (2, 3, 4)  # that there is none is the reader's word as well
     paint(segmentation, (4, 20, 22), PZ)
-    assert refining.word(segmentation).first is None
+    assert refining.look(segmentation).word.first is None
 
 
 def test_a_slice_is_cleared_and_no_other(segmentation: Any) -> None:
@@ -154,10 +159,10 @@ def test_slices_are_counted_as_the_image_has_them(scene: Any, orientation: str) 
     node = create_segmentation(add_volume(made.image, "T2W"))
     review.keep_ai_result(node, made.labelmap, report(made, "x"))
     rising = orientation[[letter in "SI" for letter in orientation].index(True)] == "S"
-    assert refining.runs_from_apex(made.labelmap) is rising
+    assert refining.look(node).runs_from_apex is rising
     ends = (4, 10) if rising else (1, 7)  # apex at k = 4 in both
     cut = refining.between(node, *ends)[0]
-    assert refining.ends_of(cut) == ends
+    assert ends_of(cut) == ends
     lowest = np.argwhere(sitk.GetArrayFromImage(sitk.DICOMOrient(cut, "LPS")).any(axis=(1, 2))).min()
     assert lowest == 4
 
@@ -177,11 +182,11 @@ def test_word_and_origins_come_back_with_the_scene(segmentation: Any, scene: Any
     paint(segmentation, EDIT, PZ)
     refine(segmentation, 5)
     refining.accept(segmentation, 8)
-    before = refining.word(segmentation), review.slice_origins(segmentation)
+    before = refining.look(segmentation).word, review.slice_origins(segmentation)
     bundle = str(tmp_path / "case.mrb")
     assert scene.WriteToMRB(bundle)
     name = segmentation.GetName()
     scene.Clear()
     assert scene.ReadFromMRB(bundle)
     node = scene.GetFirstNodeByName(name)
-    assert (refining.word(node), review.slice_origins(node)) == before
+    assert (refining.look(node).word, review.slice_origins(node)) == before
