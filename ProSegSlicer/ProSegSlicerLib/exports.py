@@ -166,6 +166,7 @@ def material_of(segmentation: Any, endings: Sequence[str]) -> Material:
             report=review.ai_report(segmentation),
             psa_ng_ml=review.psa(volume) if volume is not None else None,
             review=signed,
+            slice_origins=review.slice_origins(segmentation),
             note=_note(status, signed),
             series=tuple(source_files(volume)) if DICOM_ENDING in endings else (),
         )

@@ -13,15 +13,18 @@ from proseg.errors import InputError
 from ProSegSlicerLib import overlay, segments, views, volumes
 from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
-from ProSegSlicerLib.qt_editor import zone_being_edited
+from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
 from ProSegSlicerLib.qt_look import busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
+from ProSegSlicerLib.qt_refine import RefinePart
 from ProSegSlicerLib.qt_results import ResultsPart
 from ProSegSlicerLib.qt_review import ReviewPart
 from ProSegSlicerLib.qt_run import RunPart, StartsJobs
+from ProSegSlicerLib.refine_job import RefineJob
 from ProSegSlicerLib.scene import application_logic
+from ProSegSlicerLib.undo import Undo
 
 REFRESH_MS = 200  # after an edit: long enough not to measure in the middle of a stroke
 
@@ -50,6 +53,8 @@ class Panel(VTKObservationMixin):
         self.results = ResultsPart(ui)
         self.review = ReviewPart(ui, questions, self._on_reviewer)
         self.export = ExportPart(ui, questions)
+        self.refine = RefinePart(ui, self.run, Undo(keep_for_undo))
+        self.run.changed = self.refine.update
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)
@@ -125,7 +130,7 @@ class Panel(VTKObservationMixin):
         self.psa.show(volume)
         self.run.aim(volume, segmentation, p.device.value if p else "auto")
         with segments.read_once():
-            for part in (self.results, self.review, self.export):
+            for part in (self.results, self.refine, self.review, self.export):
                 part.show(segmentation)
 
     def stop(self) -> None:
@@ -133,6 +138,7 @@ class Panel(VTKObservationMixin):
         self.run.stop()
         self.export.stop()
         self.bind(None)
+        self.refine.stop()
         self.removeObservers()
 
     def _on_parameters(self, _caller: Any = None, _event: Any = None) -> None:
@@ -253,8 +259,9 @@ class Panel(VTKObservationMixin):
     def _on_done(self, job: Job) -> None:
         p = self.parameters
         if p is not None and p.inputVolume is job.volume:
+            is_new = p.segmentation is not job.segmentation or not isinstance(job, RefineJob)
             p.segmentation = job.segmentation
-            self._follow()
+            self._follow(to_gland=is_new)  # a reader who refines looks at the slice that matters
             self._show_in_views()
         elif p is not None:
             views.show_contours(self._segmentation)  # the result is of another patient than the one shown
