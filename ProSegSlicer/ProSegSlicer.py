@@ -168,9 +168,10 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not slicer.mrmlScene.IsBatchProcessing():
             self.panel.after_removal()
 
-    def _on_node_added(self, _caller: Any = None, _event: Any = None) -> None:
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
         if self._is_seen() and not slicer.mrmlScene.IsBatchProcessing():
-            self.panel.on_added()
+            self.panel.on_added(node)
 
     def _is_seen(self) -> bool:
         return getattr(self.parent, "isEntered", True)  # a panel of its own is never entered

@@ -24,6 +24,9 @@ from ProSegSlicerLib.qt_run import RunPart, StartsJobs
 from ProSegSlicerLib.scene import application_logic
 
 REFRESH_MS = 200  # after an edit: long enough not to measure in the middle of a stroke
+# Slicer shows what it loads, in place of what the panel names. A ruler or a table takes nothing's place, and whoever
+# lays one down may just then look at another image or at the bare one.
+SEEN = ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLSliceCompositeNode")
 
 
 class Panel(VTKObservationMixin):
@@ -101,9 +104,10 @@ class Panel(VTKObservationMixin):
         if self.chosen != (None, None):
             self._follow(to_gland=False)
 
-    def on_added(self) -> None:
-        """Something came into the scene; look at it once it is complete."""
-        self._arrival.start()
+    def on_added(self, node: Any) -> None:
+        """Something came into the scene; if it can be seen beside the patient, look at it once it is complete."""
+        if node is not None and any(node.IsA(kind) for kind in SEEN):
+            self._arrival.start()
 
     def on_removal(self, node: Any) -> None:
         """Let go of a node that is about to leave the scene, before any selector moves on to its neighbour."""

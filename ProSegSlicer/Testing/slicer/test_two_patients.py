@@ -196,6 +196,21 @@ def test_a_volume_loaded_while_the_panel_is_open_is_chosen_if_it_is_the_only_one
     assert case.button.enabled
 
 
+def test_a_ruler_or_a_table_changes_nothing_that_the_reader_shows(
+    case: Any, scene: Any, view: Any, patients: Any
+) -> None:
+    a, _, _, zones_b = patients
+    settle(case)
+    view.SetBackgroundVolumeID(a.GetID())  # the reader looks at another image, without contours
+    zones_b.GetDisplayNode().SetVisibility(False)
+    for kind in ("vtkMRMLTableNode", "vtkMRMLMarkupsLineNode"):
+        scene.AddNode(getattr(slicer, kind)())
+    settle(case)
+    assert shown(view) == (a, [])
+    add_volume(make_result().image, "C")  # an image comes, and Slicer would show it
+    assert check(case, view)[1] is zones_b
+
+
 def test_uncertainty_is_no_input(case: Any, scene: Any, view: Any, patients: Any) -> None:
     a, zones_a, *_ = patients
     uncertain = overlay.uncertainty_volume(zones_a)
