@@ -23,7 +23,7 @@ from proseg.system.packages import is_there
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import put_into_database, source_files
 from ProSegSlicerLib.scene import mrml_scene
-from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, zones
+from ProSegSlicerLib.segments import fits, input_volume, is_redrawn_on_another_grid, zones
 
 NIFTI_NOTE, NOTE_BYTES = "ITK_FileNotes", 79  # ITK's name for NIfTI's field descrip, and how much it takes
 FORMATS = {
@@ -141,10 +141,17 @@ def _csv(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | N
 
 
 def _html(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    if input_volume(segmentation) is None:
+    volume = input_volume(segmentation)
+    if volume is None:
         raise InputError(
             f"The image of {segmentation.GetName()} is no longer in the scene, so there are no pictures of it.",
             "Load it again and segment it, or export another format.",
+        )
+    if not fits(segmentation, volume):
+        raise InputError(
+            f"{volume.GetName()} has another grid than when {segmentation.GetName()} was drawn on it, so there are no "
+            "pictures of both.",
+            "Segment it again, or export another format.",
         )
     signed = review.review(segmentation)[1]
     compared = review.comparison(segmentation)
