@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -36,9 +37,10 @@ class Panel(VTKObservationMixin):
         ui: the widgets by name.
         logic: starts jobs.
         questions: who is asked before something is lost.
+        is_seen: whether the panel is before the user, so that the views follow it.
     """
 
-    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks) -> None:
+    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, is_seen: Callable[[], bool]) -> None:
         VTKObservationMixin.__init__(self)
         self.ui, self.parameters = ui, None
         self._binding = Binding(ui)
@@ -60,7 +62,9 @@ class Panel(VTKObservationMixin):
         self._arrival = qt.QTimer()  # what Slicer adds to the scene is not complete yet when it says so
         self._arrival.setSingleShot(True)
         self._arrival.setInterval(0)
-        self._arrival.connect("timeout()", lambda: self.look_at_scene())
+        self._arrival.connect("timeout()", lambda: self.look_at_scene() if is_seen() else None)
+        self._active = ""  # the volume that Slicer itself showed last
+        self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
         self.refresh()
 
@@ -107,6 +111,12 @@ class Panel(VTKObservationMixin):
     def on_added(self, node: Any) -> None:
         """Something came into the scene; if it can be seen beside the patient, look at it once it is complete."""
         if node is not None and any(node.IsA(kind) for kind in SEEN):
+            self._arrival.start()
+
+    def _on_selection(self, selection: Any, _event: Any = None) -> None:
+        """Slicer shows another volume in all views: that it was added may have been told, and seen to, before."""
+        before, self._active = self._active, selection.GetActiveVolumeID() or ""
+        if self._active not in ("", before):
             self._arrival.start()
 
     def on_removal(self, node: Any) -> None:
