@@ -81,17 +81,16 @@ def load(folder: Path) -> list[Arrays]:
 
 def main() -> None:
     """Prepare every case of a data set."""
-    from training.data.datasets import find_cases
+    from training.data.datasets import pooled_cases
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, action="append", help="a data set's folder; repeatable")
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="folders of data sets; the later wins")
     parser.add_argument("--out", type=Path, default=Path("runs/arrays"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for root in options.data:
-        for case in find_cases(root):
-            save(prepare(case), options.out)
-            print(case.id, flush=True)
+    for case in pooled_cases(options.data):
+        save(prepare(case), options.out)
+        print(case.id, flush=True)
 
 
 if __name__ == "__main__":
