@@ -149,11 +149,12 @@ class Panel(VTKObservationMixin):
             self.ui.reviewerEdit.text = p.reviewer or user_name()
         self._volume = wanted[0]
         self._watch(wanted[1])
-        if wanted != before:
-            self._turns = p.turnViews
-            self._follow()
-        self._show_in_views()
-        self.refresh()
+        with busy():
+            if wanted != before:
+                self._turns = p.turnViews
+                self._follow()
+            self._show_in_views()
+            self.refresh()
 
     def _matching(self, volume: Any, segmentation: Any) -> tuple[Any, Any]:
         """The selection as it has to be, so that both are of one patient."""
