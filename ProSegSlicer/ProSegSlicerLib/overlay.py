@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
+from proseg.images.geometry import slice_middle
 from ProSegSlicerLib.scene import mrml_scene, nodes_of
 from ProSegSlicerLib.segments import LABELMAP, SURFACE, input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, set_image, slice_centre
@@ -102,6 +103,16 @@ def jump_to_slice(segmentation: Any, index: int, labelmap: sitk.Image | None = N
     """
     here = slice_centre(labelmap if labelmap is not None else zones(segmentation, overlaps=True), index)
     slicer.vtkMRMLSliceNode.JumpAllSlices(mrml_scene(), *to_world(segmentation, here))
+
+
+def superior_of_slice(segmentation: Any, index: int) -> float:
+    """Where a slice lies, mm to the superior, as flags and reports have it, and as views do where it is transformed.
+
+    Of a slice of a tilted image its middle counts.
+    """
+    labelmap = zones(segmentation, overlaps=True)
+    left, posterior, superior = slice_middle(labelmap, index)
+    return to_world(segmentation, (-left, -posterior, superior))[2]
 
 
 def to_world(node: Any, ras: tuple[float, float, float]) -> tuple[float, float, float]:
