@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from proseg.images.checks import T2WImage
+    from proseg.outputs.own import OwnSegment
 
-SCHEMA_VERSION = "1.2"  # 1.1: review; 1.2: where slices lie
+SCHEMA_VERSION = "1.2"  # 1.1: review; 1.2: where slices lie, own_segments
 DICOM_NAME = "DICOM series"
 INTENDED_USE = "Research use: a qualified reader reviews and corrects every contour before use."
 
@@ -47,6 +48,7 @@ def report(
     source: str | os.PathLike[str],
     review: Review | None = None,
     comparison: Comparison | None = None,
+    own: Sequence[OwnSegment] = (),
 ) -> dict[str, Any]:
     """What a run found, and who reviewed it, as plain numbers, strings, lists and dictionaries.
 
@@ -61,6 +63,7 @@ def report(
         source: the input file or DICOM folder; only its name is kept.
         review: the review kept with the segmentation; whether it still holds for these labels is found out here.
         comparison: of these labels with the networks' own. While the review holds, its own serves.
+        own: what a reader drew besides the zones.
     """
     image = findings.image
     content = {
@@ -74,6 +77,7 @@ def report(
         },
         "gland_found": findings.has_gland,
         "measurements": {name: _rounded(value) for name, value in findings.measurements.to_dict().items()},
+        "own_segments": [segment.to_dict() for segment in own],
         "slice_confidence": {str(index): _rounded(value) for index, value in sorted(findings.slice_confidence.items())},
         "slices_to_check": list(findings.slices_to_check),
         "slices_to_check_superior_mm": _superior(image, findings.slices_to_check),
