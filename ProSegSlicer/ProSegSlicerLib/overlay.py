@@ -1,4 +1,4 @@
-"""What is shown with the contours: where the AI was unsure, the surfaces in 3D, and the slices worth a look."""
+"""What is shown with the contours: where the AI was unsure, and the slices worth a look."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import vtk
 
 from proseg.images.geometry import slice_middle
 from ProSegSlicerLib.scene import mrml_scene, nodes_of
-from ProSegSlicerLib.segments import LABELMAP, SURFACE, input_volume, zones
+from ProSegSlicerLib.segments import input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, set_image, slice_centre
 
 UNCERTAINTY_ROLE = "ProSegSlicer.Uncertainty"  # from a segmentation to its uncertainty volume
@@ -72,25 +72,6 @@ def remove_orphans() -> None:
     for node in nodes_of("vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(UNCERTAINTY_ROLE) and node.GetID() not in kept:
             mrml_scene().RemoveNode(node)
-
-
-def show_3d(segmentation: Any, shown: bool) -> None:
-    """Show the zones' surfaces in the 3D views, or do away with them, as Slicer's own Show 3D button does."""
-    inside, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
-    if not shown:
-        segmentation.RemoveClosedSurfaceRepresentation()
-    elif not inside.ContainsRepresentation(SURFACE):
-        segmentation.CreateClosedSurfaceRepresentation()
-    if display:
-        display.SetPreferredDisplayRepresentationName3D(SURFACE if shown else "")
-        display.SetPreferredDisplayRepresentationName2D(LABELMAP)
-        if shown:
-            display.SetVisibility3D(True)
-
-
-def is_3d_shown(segmentation: Any) -> bool:
-    """Whether the surfaces are there to be seen."""
-    return segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
 
 
 def jump_to_slice(segmentation: Any, index: int, labelmap: sitk.Image | None = None) -> None:

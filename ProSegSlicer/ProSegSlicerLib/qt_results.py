@@ -50,7 +50,7 @@ class ResultsPart:
         for widget in (
             self.ui.resultsTable,
             self.ui.copyButton,
-            self.ui.show3DCheckBox,
+            self.ui.show3DButton,
             self.ui.uncertaintyCheckBox,
             self.ui.turnViewsCheckBox,
         ):
@@ -158,6 +158,7 @@ class ResultsPart:
         self.ui.flagsTable.item(row, 1).setText(text)
 
     def _show_switches(self) -> None:
+        self.ui.show3DButton.setSegmentationNode(self.segmentation)
         box = self.ui.uncertaintyCheckBox
         box.enabled = self.segmentation is not None and overlay.uncertainty_volume(self.segmentation) is not None
         box.toolTip = (

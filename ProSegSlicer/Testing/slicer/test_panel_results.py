@@ -15,7 +15,7 @@ from proseg.images.geometry import superior_mm
 from proseg.labels import CG, PZ
 from proseg.segmentation.quality import mm
 from ProSegSlicerLib import overlay, review
-from ProSegSlicerLib.segments import create_segmentation, input_volume, zones
+from ProSegSlicerLib.segments import SURFACE, create_segmentation, input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, slice_centre
 
 EVERYTHING = (slice(None), slice(None), slice(None))
@@ -201,23 +201,18 @@ def test_without_an_uncertainty_the_overlay_is_off_and_says_why(case: Any, volum
     assert case.ui.uncertaintyCheckBox.toolTip.startswith("No uncertainty is kept")
 
 
-def test_surfaces_are_shown_in_3d(case: Any, volume: Any) -> None:
+def test_surfaces_are_shown_by_slicers_own_button(case: Any, volume: Any) -> None:
+    assert not case.is_shown("show3DButton")
     segmentation = case.segment(volume)
-    case.ui.show3DCheckBox.checked = True
-    assert segmentation.GetSegmentation().ContainsRepresentation(overlay.SURFACE)
-    assert segmentation.GetDisplayNode().GetVisibility3D()
-    case.ui.show3DCheckBox.checked = False
-    assert not segmentation.GetSegmentation().ContainsRepresentation(overlay.SURFACE)  # as Slicer's own button
-
-
-def test_the_tick_follows_slicers_own_show_3d_button(case: Any, volume: Any) -> None:
-    segmentation = case.segment(volume)
-    segmentation.CreateClosedSurfaceRepresentation()
-    case.settle()
-    assert case.ui.show3DCheckBox.checked
-    segmentation.RemoveClosedSurfaceRepresentation()
-    case.settle()
-    assert not case.ui.show3DCheckBox.checked
+    assert case.ui.show3DButton.segmentationNode() is segmentation
+    assert not segmentation.GetSegmentation().ContainsRepresentation(SURFACE)  # only if wished
+    case.ui.show3DButton.click()
+    assert segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
+    paint(segmentation, EVERYTHING, CG)
+    assert segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
+    create_segmentation(add_volume(make_result().image, "Other"))
+    case.select(None)
+    assert case.ui.show3DButton.segmentationNode() is None
 
 
 def test_a_volume_brings_its_own_segmentation(case: Any, volume: Any, view: Any) -> None:
