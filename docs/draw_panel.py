@@ -57,6 +57,7 @@ def states() -> Iterator[tuple[str, Any]]:
     from ProSegSlicerLib.sample_data import load_phantom
 
     slicer.mrmlScene.Clear()
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
     case = PanelCase(None)
     worker = case.client
     try:

@@ -198,7 +198,7 @@ class RefinePart:
 
     def _say_place(self, end: str) -> None:
         box = getattr(self.ui, f"{end}SpinBox")
-        box.suffix = f"  (S {mm(self.slices.superior[box.value])} mm)"
+        box.suffix = f" (S {mm(self.slices.superior[box.value])} mm)"
 
     def _show_given(self) -> None:
         """List the slices of which the reader said something."""
@@ -218,6 +218,9 @@ class RefinePart:
             item.setCheckState(qt.Qt.Checked if index in word.given else qt.Qt.Unchecked)
             ui.givenTable.setItem(row, 0, item)
             ui.givenTable.setItem(row, 1, qt.QTableWidgetItem(what if index in word.corrected else _("accepted")))
+        ui.givenTable.resizeRowsToContents()
+        heights = sum(ui.givenTable.rowHeight(row) for row in range(len(listed)))
+        ui.givenTable.setFixedHeight(heights + 2 * ui.givenTable.frameWidth)  # Qt's own least is several rows
         ui.givenTable.setVisible(bool(listed))
 
     def _update_buttons(self) -> None:
