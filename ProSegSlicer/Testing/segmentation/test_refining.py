@@ -12,10 +12,14 @@ from Testing.made_results import make_result
 from proseg.errors import InputError
 from proseg.images.geometry import input_slice_indices, to_lps
 from proseg.labels import CG
+from proseg.model.calibration import Calibration
+from proseg.model.follower import Follower
 from proseg.outputs.report import report
 from proseg.segmentation.given import labels_on_grid
 from proseg.segmentation.refining import Word, refined, same_image
 from proseg.segmentation.result import SegmentationResult, SliceOrigin
+
+BY = Follower, Calibration()  # one that has learned nothing, so that the other slices stay as they are
 
 
 def lps(image: sitk.Image) -> np.ndarray:
@@ -37,7 +41,7 @@ def test_given_slices_stay_voxel_for_voxel_in_every_orientation(orientation: str
     known = make_result(orientation)
     given = edited(known, 5, CG)
     index = input_slice_indices(known.image, [5])[0]
-    made = refined(known, given, Word.of(known.image, [index, index], None, None))
+    made = refined(known, given, Word.of(known.image, [index, index], None, None), *BY)
     assert np.array_equal(lps(made.labelmap)[5], sitk.GetArrayFromImage(given)[5])
     assert made.slice_origins[index] is SliceOrigin.READER
     assert made.labelmap.GetDirection() == known.image.GetDirection()
@@ -49,7 +53,7 @@ def test_ends_alone_tell_what_was_edited_before_what_was_grown_and_what_is_the_n
     known = make_result()
     ks = np.flatnonzero(lps(known.labelmap).any(axis=(1, 2)))
     first, last = int(ks[0]) + 1, int(ks[-1]) + 1
-    made = refined(known, edited(known, 6, CG), Word.of(known.image, (), first, last))
+    made = refined(known, edited(known, 6, CG), Word.of(known.image, (), first, last), *BY)
     assert made.slice_origins[first - 1] is SliceOrigin.READER  # said to be beyond
     assert made.slice_origins[6] is SliceOrigin.READER
     assert made.slice_origins[5] is SliceOrigin.AI
@@ -72,7 +76,7 @@ def test_given_slices_that_contradict_given_ends_are_refused_by_their_number(ori
     ):
         word = Word.of(known.image, slices, given.get("first"), given.get("last"))
         with pytest.raises(InputError, match=sentence):
-            refined(known, to_lps(known.labelmap), word)
+            refined(known, to_lps(known.labelmap), word, *BY)
 
 
 def test_another_image_is_seen_by_its_voxels_and_by_its_place() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,9 +10,11 @@ import SimpleITK as sitk
 
 from proseg.errors import InputError
 from proseg.images.geometry import from_lps, input_slice_indices, to_lps
+from proseg.model.calibration import Calibration
+from proseg.model.follower import Follower
 from proseg.segmentation.ends import with_ends
 from proseg.segmentation.measurements import measure
-from proseg.segmentation.propagation import follow
+from proseg.segmentation.propagation import Seen, follow
 from proseg.segmentation.result import SegmentationResult, SliceOrigin
 
 
@@ -71,7 +73,12 @@ class Word:
 
 
 def refined(
-    known: SegmentationResult, given: sitk.Image, word: Word, psa_ng_ml: float | None = None
+    known: SegmentationResult,
+    given: sitk.Image,
+    word: Word,
+    follower: Callable[[], Follower],
+    calibration: Calibration,
+    psa_ng_ml: float | None = None,
 ) -> SegmentationResult:
     """The result with labels that follow a reader.
 
@@ -79,18 +86,22 @@ def refined(
         known: the networks' own result.
         given: UInt8, the reader's labels on the grid of the LPS-oriented image.
         word: what of them the reader stands by.
+        follower: loads what draws the other slices, where it is needed.
+        calibration: the one with which ``known`` was made.
         psa_ng_ml: serum PSA in ng/mL, for the PSA density.
 
     Raises:
         InputError: what the reader says contradicts itself.
     """
     before, drawn = (sitk.GetArrayFromImage(image) for image in (given, to_lps(known.labelmap)))
-    seen = known.probabilities, known.box, given.GetSpacing()[::-1]
+    spacing = given.GetSpacing()[::-1]
     word.check(before)
     if word.ks:
-        labels = follow(before, word.ks, drawn, *seen, word.apex, word.base)
+        voxels = sitk.GetArrayFromImage(to_lps(known.image)).astype(np.float32)
+        seen = Seen(voxels, calibration.undone(known.probabilities), known.box, drawn, spacing)
+        labels = follow(seen, before, word.ks, follower(), word.apex, word.base)
     else:
-        labels = with_ends(before, *seen, word.apex, word.base)
+        labels = with_ends(before, known.probabilities, known.box, spacing, word.apex, word.base)
     lps = sitk.GetImageFromArray(labels)
     lps.CopyInformation(given)
     labelmap = from_lps(lps, known.image)

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
 from proseg.images.geometry import from_lps, grid_of, input_slice_indices, superior_mm, to_lps
 from proseg.model.devices import choose_device
+from proseg.model.follower import Follower
 from proseg.model.weights import load_model
 from proseg.segmentation.cleanup import clean_up, raw_labels
 from proseg.segmentation.ends import check_slices
@@ -159,7 +160,13 @@ class Segmenter:
             known = self.segment(t2w, psa_ng_ml, progress)
         elif not same_image(known.image, t2w.image):
             raise InputError("What is known of the image is of another one.", "Segment this image first.")
-        return refined(known, given, Word.of(t2w.image, slices, first, last), psa_ng_ml)
+        word = Word.of(t2w.image, slices, first, last)
+        return refined(known, given, word, lambda: self.follower, self.model.calibration, psa_ng_ml)
+
+    @cached_property
+    def follower(self) -> Follower:
+        """What draws slices after those that a reader gives; loaded when it is first asked for."""
+        return Follower().eval()
 
     @staticmethod
     def _on_input_grid(labels: np.ndarray, prediction: Prediction, lps: sitk.Image, image: sitk.Image) -> sitk.Image:
