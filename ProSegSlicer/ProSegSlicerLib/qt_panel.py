@@ -129,12 +129,14 @@ class Panel(VTKObservationMixin):
         volume, segmentation = (p.inputVolume, p.segmentation) if p else (None, None)
         self.psa.show(volume)
         self.run.aim(volume, segmentation, p.device.value if p else "auto")
-        for part in (self.results, self.refine, self.review, self.export):
-            part.show(segmentation)
+        with segments.read_once():
+            for part in (self.results, self.refine, self.review, self.export):
+                part.show(segmentation)
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
         self.run.stop()
+        self.export.stop()
         self.bind(None)
         self.refine.stop()
         self.removeObservers()

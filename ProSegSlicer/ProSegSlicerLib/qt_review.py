@@ -11,7 +11,7 @@ from proseg.errors import InputError, ProSegError
 from proseg.outputs.review import ReviewStatus, sign_off
 from ProSegSlicerLib import review
 from ProSegSlicerLib.qt_editor import keep_for_undo, open_segment_editor, undo_sentence
-from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.segments import OverlapError
 
@@ -60,7 +60,8 @@ class ReviewPart:
     def compare(self) -> None:
         """Say how far the contours are from the AI's."""
         try:
-            compared = review.comparison(self.segmentation)
+            with busy():
+                compared = review.comparison(self.segmentation)
         except ProSegError as error:
             return self._compared(str(error))
         if compared is None:
@@ -73,28 +74,31 @@ class ReviewPart:
             edits = self._edits()
             if edits and not self.questions.restore(edits):
                 return
-            can_undo = keep_for_undo(self.segmentation)
-            review.restore_ai(self.segmentation)
+            self._compared(_("Restoring the AI result …"))
+            with busy(self.ui.comparisonLabel):
+                can_undo = keep_for_undo(self.segmentation)
+                review.restore_ai(self.segmentation)
         except ProSegError as error:
             return self._compared(str(error))
         self._undo = undo_sentence() if edits and can_undo else ""
         self.show(self.segmentation)
-        if self._undo:
-            self.compare()
 
     def sign(self) -> None:
         """Sign the contours off as they are now."""
         self.named(self.ui.reviewerEdit.text.strip())  # a click need not take the focus from the name
+        say(self.ui.statusLabel, self.ui.statusIcon, _("Signing …"), Tone.INFO)
         try:
-            review.sign_off(self.segmentation, self.ui.reviewerEdit.text)
+            with busy(self.ui.statusLabel):
+                review.sign_off(self.segmentation, self.ui.reviewerEdit.text)
+                self.show(self.segmentation)
         except ProSegError as error:
-            return say(self.ui.statusLabel, self.ui.statusIcon, str(error), Tone.ERROR)
-        self.show(self.segmentation)
+            say(self.ui.statusLabel, self.ui.statusIcon, str(error), Tone.ERROR)
 
     def _edits(self) -> str:
         """What restoring would lose, a sentence; empty if nothing."""
         try:
-            compared = review.comparison(self.segmentation)
+            with busy():
+                compared = review.comparison(self.segmentation)
         except OverlapError as error:
             return error.sentence
         return compared.sentence() if compared and compared.changed else ""

@@ -75,7 +75,7 @@ class SlicesPart(VTKObservationMixin):
 
     def go(self, index: int) -> None:
         """Move the slice views to a slice."""
-        overlay.jump_to_slice(self.segmentation, index)
+        overlay.jump_to_slice(self.segmentation, index, self.slices.labelmap)
 
     def visit(self, step: int) -> None:
         """Go to the previous (-1) or the next (+1) slice to check, from the last on to the first."""

@@ -73,11 +73,12 @@ def show_contours(segmentation: Any) -> None:
 def go_to_gland(segmentation: Any) -> None:
     """Move all slice views to the middle slice of the gland; nothing where none is drawn."""
     try:
-        index = middle_slice(zones(segmentation, overlaps=True))
+        labelmap = zones(segmentation, overlaps=True)
     except InputError:  # it never held zones
         return
+    index = middle_slice(labelmap)
     if index is not None:
-        overlay.jump_to_slice(segmentation, index)
+        overlay.jump_to_slice(segmentation, index, labelmap)
 
 
 def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:

@@ -1,7 +1,8 @@
-"""A worker's client that starts no worker: it says what a test has it say."""
+"""Workers' clients that start no process: one says what a test has it say, one does at once what it is asked."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,40 @@ from proseg.flags import QualityFlag, Severity
 from proseg.labels import PZ
 from proseg.outputs.report import report
 from proseg.segmentation.result import SegmentationResult
+from proseg.worker.server import Worker
 
 FLAGS = (
     QualityFlag("touches_border", Severity.INFO, "The gland touches the left edge of the image.", (9,)),
     QualityFlag("low_confidence_slices", Severity.WARNING, "The contours are uncertain in slices 3 to 5.", (3, 4, 5)),
     QualityFlag("implausible_volume", Severity.WARNING, "The gland is implausibly small: 4.2 mL."),
 )
+
+
+class HereClient:
+    """A worker's client whose worker answers in this process, at the next ``poll``."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.worker = Worker(lambda **reply: self.events.append(reply))
+        self.waiting: list[bytes] = []
+
+    def send(self, do: str, **fields: Any) -> int:
+        """Take a request."""
+        self.waiting.append(json.dumps({"id": 1, "do": do, **fields}).encode())
+        return 1
+
+    def poll(self) -> list[dict[str, Any]]:
+        """Work a request off, and say how it went."""
+        while self.waiting:
+            self.worker.handle(self.waiting.pop())
+        events, self.events = self.events, []
+        return events
+
+    def kill(self) -> None:
+        """Nobody is there to be killed."""
+        self.waiting = []
+
+    close = kill
 
 
 class SaidClient:

@@ -14,6 +14,7 @@ from Testing.slicer.conftest import paint
 
 from proseg.labels import CG, PZ
 from ProSegSlicerLib import overlay, refining, review
+from ProSegSlicerLib.scene import nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import add_volume, by_slice
 
@@ -24,8 +25,9 @@ FIRST, LAST = 2, 10  # slices with gland in the made result
 @pytest.fixture
 def view(stage: Any, scene: Any) -> Any:
     """Slicer's red view, axial."""
-    node = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
-    return node
+    for old in nodes_of("vtkMRMLSliceNode"):  # one that came with a scene outlives it
+        scene.RemoveNode(old)
+    return scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
 
 
 @pytest.fixture

@@ -192,6 +192,8 @@ def compare(ai: sitk.Image, current: sitk.Image, refined: Collection[int] = ()) 
             "The contours and the AI's do not lie on the same grid.", "Compare contours drawn on the image segmented."
         )
     before, after = (_labels(lps) for lps in grids)
+    gland = _box(before | after)  # a box around the gland is a hundredth of a large image
+    before, after = before[gland], after[gland]
     voxel_ml = math.prod(ai.GetSpacing()) / MM3_PER_ML
     dice, change_ml = {}, {}
     for name, zones in (("pz", [PZ]), ("cg", [CG]), ("gland", [PZ, CG])):
@@ -201,7 +203,7 @@ def compare(ai: sitk.Image, current: sitk.Image, refined: Collection[int] = ()) 
         dice[name] = 2 * common / sum(counts) if sum(counts) else None
         change_ml[name] = (counts[1] - counts[0]) * voxel_ml
     different = before != after
-    slices = input_slice_indices(ai, np.flatnonzero(different.any(axis=(1, 2))))
+    slices = input_slice_indices(ai, gland[0].start + np.flatnonzero(different.any(axis=(1, 2))))
     return Comparison(
         **{f"{name}_dice": value for name, value in dice.items()},
         **{f"{name}_change_ml": value for name, value in change_ml.items()},
@@ -256,6 +258,8 @@ def sign_off(review: Review | None, current_fingerprint: str) -> str:
 def _labels(labelmap: sitk.Image) -> np.ndarray:
     """Labels [k, j, i] as uint8, whatever the pixel type."""
     found = sitk.GetArrayViewFromImage(labelmap)
+    if found.dtype == np.uint8 and found.max(initial=0) < CLASS_COUNT:
+        return found
     with np.errstate(invalid="ignore"):  # NaN
         labels = found.astype(np.uint8)
     if not np.array_equal(labels, found) or labels.max(initial=0) >= CLASS_COUNT:
@@ -263,6 +267,12 @@ def _labels(labelmap: sitk.Image) -> np.ndarray:
             "The contours hold other labels than 0 (background), 1 (PZ) and 2 (CG).", "Remove the other labels."
         )
     return labels
+
+
+def _box(labels: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box around all labels [k, j, i]; empty where there are none."""
+    found = [np.flatnonzero(labels.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(where[0], where[-1] + 1) if len(where) else slice(0, 0) for where in found)
 
 
 def _corners(image: sitk.Image) -> Iterator[tuple[float, ...]]:

@@ -122,7 +122,7 @@ class Worker:
             work = self.abilities().get(str(request.get("do")))
             if work is None:
                 raise RequestError(
-                    f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare, to segment or to refine."
+                    f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare, segment, refine or export."
                 )
             work(number, request)
         except Exception as error:
@@ -130,7 +130,12 @@ class Worker:
 
     def abilities(self) -> dict[str, Callable[[Any, dict[str, Any]], None]]:
         """What it does, by the word that asks for it; each is called with the request's id and the request."""
-        return {"prepare": self._prepare, "segment": self._segment, "refine": self._refine}
+        return {
+            "prepare": self._prepare,
+            "segment": self._segment,
+            "refine": self._refine,
+            "export": self._export,
+        }
 
     def _prepare(self, number: Any, request: dict[str, Any]) -> None:
         device = self.ready(field(request, "device", str, "auto"), self._progress(number)).pipeline.device
@@ -185,6 +190,12 @@ class Worker:
         files = write(result, wanted.folder, wanted.keep_image)
         progress("Done", 1.0)
         self.tell(id=number, event="done", report=report(result, source_name(t2w)), **files)
+
+    def _export(self, number: Any, request: dict[str, Any]) -> None:
+        from proseg.worker.exporting import export
+
+        folder, endings = Path(field(request, "folder", str)), field(request, "endings", list)
+        self.tell(id=number, event="done", files=export(folder, endings))
 
     def _progress(self, number: Any) -> Callable[[str, float], None]:
         return lambda stage, done: self.tell(id=number, event="progress", stage=stage, fraction=round(done, 3))
