@@ -65,7 +65,10 @@ def test_between_given_slices_shapes_are_interpolated_and_given_ones_stay() -> N
 
 
 def test_the_page_has_a_line_for_each_way_and_a_picture_before_and_after(tmp_path: Path) -> None:
-    cases = [judge(made, Follower().eval()) for made in (make_examination(0, second=True), make_examination(1, True))]
+    both = wrong_at(cut=2)
+    made = make_examination(1, gland_only=True)
+    gland = replace(made, truths=(np.where(both.truths[0] > 0, np.uint8(3), np.uint8(0)),))
+    cases = [judge(one, Follower().eval()) for one in (replace(both, truths=both.truths * 2), gland)]
     assert set(cases[0].needed) == {ALONE, SHAPES, REFINED}
     assert np.isnan(cases[1].gain("PZ"))
     text = page(cases, [Path("a.pt")], pictures(cases, tmp_path))
