@@ -14,20 +14,11 @@ from Testing.slicer.conftest import paint
 
 from proseg.labels import CG, PZ
 from ProSegSlicerLib import overlay, refining, review
-from ProSegSlicerLib.scene import nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import add_volume, by_slice
 
 EDIT = (6, slice(18, 21), slice(20, 24))  # inside the central gland
 FIRST, LAST = 2, 10  # slices with gland in the made result
-
-
-@pytest.fixture
-def view(stage: Any, scene: Any) -> Any:
-    """Slicer's red view, axial."""
-    for old in nodes_of("vtkMRMLSliceNode"):  # one that came with a scene outlives it
-        scene.RemoveNode(old)
-    return scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
 
 
 @pytest.fixture
@@ -369,48 +360,6 @@ def test_a_reloaded_scene_and_a_restored_result_can_be_refined(
     case.settle()
     assert [row[1] for row in listed(case)] == ["accepted"]
     assert start(case)["slices"] == [8]
-
-
-def test_slices_to_check_are_visited_in_turn_also_by_key(case: Any, segmentation: Any) -> None:
-    go(case, 4)
-    seen = []
-    for _ in range(5):
-        case.ui.nextButton.click()
-        standins.wait_until(lambda: case.panel.refine.view.shown != (seen or [4])[-1])
-        seen.append(case.panel.refine.view.shown)
-    assert seen == [5, 9, 10, 2, 3]
-    case.panel.refine.view._keys["previous"].activated.emit()
-    standins.wait_until(lambda: case.panel.refine.view.shown == 2)
-
-
-def test_outlines_are_switched_in_the_panel_and_by_key(case: Any, segmentation: Any) -> None:
-    display = segmentation.GetDisplayNode()
-    assert not case.ui.outlineCheckBox.checked
-    case.ui.outlineCheckBox.click()
-    assert (display.GetVisibility2DFill(), display.GetVisibility2DOutline()) == (False, True)
-    case.panel.refine.view._keys["outline"].activated.emit()
-    assert display.GetVisibility2DFill()
-
-
-def test_a_moved_or_turned_image_is_still_seen_slice_by_slice(case: Any, segmentation: Any, view: Any) -> None:
-    import vtk
-
-    go(case, 7)
-    turn = vtk.vtkTransform()
-    turn.Translate(5, 6, 70)
-    turn.RotateX(20)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    node.SetMatrixTransformToParent(turn.GetMatrix())
-    case.panel.parameters.inputVolume.SetAndObserveTransformNodeID(node.GetID())
-    segmentation.SetAndObserveTransformNodeID(node.GetID())
-    for index in (3, 9):
-        go(case, index)
-    for row, column, value in ((0, 0, 0), (1, 0, -1), (1, 1, 0), (2, 1, 1), (2, 2, 0), (0, 2, 1)):  # sagittal
-        view.GetSliceToRAS().SetElement(row, column, value)
-    view.UpdateMatrices()
-    standins.wait_until(lambda: case.panel.refine.view.shown is None)
-    assert case.ui.shownLabel.text == "No view shows a slice of this image."
-    assert not case.ui.acceptButton.enabled
 
 
 def test_the_real_worker_refines_warm_and_cold(real_case: Any, view: Any, scene: Any) -> None:
