@@ -112,19 +112,18 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(widget)
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = ProSegSlicerLogic()
-        self.panel = Panel(self.ui, self.logic, Questions())
+        self.panel = Panel(self.ui, self.logic, Questions(), self._is_seen)
+        scene = slicer.mrmlScene
         for event, method in (
-            (slicer.mrmlScene.StartCloseEvent, self._on_scene_closing),
-            (slicer.mrmlScene.EndCloseEvent, self._on_scene_new),
-            (slicer.mrmlScene.StartImportEvent, self._on_scene_reading),
-            (slicer.mrmlScene.EndImportEvent, self._on_scene_new),
-            (slicer.mrmlScene.NodeAddedEvent, self._on_node_added),
-            (slicer.mrmlScene.NodeRemovedEvent, self._on_node_removed),
+            (scene.StartCloseEvent, self._on_scene_closing),
+            (scene.EndCloseEvent, self._on_scene_new),
+            (scene.StartImportEvent, self._on_scene_reading),
+            (scene.EndImportEvent, self._on_scene_new),
+            (scene.NodeAddedEvent, self._on_node_added),
+            (scene.NodeRemovedEvent, self._on_node_removed),
         ):
-            self.addObserver(slicer.mrmlScene, event, method)
-        self.addObserver(
-            slicer.mrmlScene, slicer.mrmlScene.NodeAboutToBeRemovedEvent, self._on_node_going, priority=FIRST
-        )
+            self.addObserver(scene, event, method)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_going, priority=FIRST)
         slicer.app.connect("aboutToQuit()", self.cleanup)
         self._show_scene()
 
@@ -166,9 +165,10 @@ class ProSegSlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not slicer.mrmlScene.IsBatchProcessing():
             self.panel.after_removal()
 
-    def _on_node_added(self, _caller: Any = None, _event: Any = None) -> None:
-        if self._is_seen() and not slicer.mrmlScene.IsBatchProcessing():
-            self.panel.on_added()
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_node_added(self, _caller: Any, _event: Any, node: Any) -> None:
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self.panel.on_added(node)
 
     def _is_seen(self) -> bool:
         return getattr(self.parent, "isEntered", True)  # a panel of its own is never entered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -27,6 +28,9 @@ from ProSegSlicerLib.scene import application_logic
 from ProSegSlicerLib.undo import Undo
 
 REFRESH_MS = 200  # after an edit: long enough not to measure in the middle of a stroke
+# Slicer shows what it loads, in place of what the panel names. A ruler or a table takes nothing's place, and whoever
+# lays one down may just then look at another image or at the bare one.
+SEEN = ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLSliceCompositeNode")
 
 
 class Panel(VTKObservationMixin):
@@ -36,9 +40,10 @@ class Panel(VTKObservationMixin):
         ui: the widgets by name.
         logic: starts jobs.
         questions: who is asked before something is lost.
+        is_seen: whether the panel is before the user, so that the views follow it.
     """
 
-    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks) -> None:
+    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, is_seen: Callable[[], bool]) -> None:
         VTKObservationMixin.__init__(self)
         self.ui, self.parameters = ui, None
         self._binding = Binding(ui)
@@ -62,7 +67,9 @@ class Panel(VTKObservationMixin):
         self._arrival = qt.QTimer()  # what Slicer adds to the scene is not complete yet when it says so
         self._arrival.setSingleShot(True)
         self._arrival.setInterval(0)
-        self._arrival.connect("timeout()", lambda: self.look_at_scene())
+        self._arrival.connect("timeout()", lambda: self.look_at_scene() if is_seen() else None)
+        self._active = ""  # the volume that Slicer itself showed last
+        self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
         self.refresh()
 
@@ -106,9 +113,16 @@ class Panel(VTKObservationMixin):
         if self.chosen != (None, None):
             self._follow(to_gland=False)
 
-    def on_added(self) -> None:
-        """Something came into the scene; look at it once it is complete."""
-        self._arrival.start()
+    def on_added(self, node: Any) -> None:
+        """Something came into the scene; if it can be seen beside the patient, look at it once it is complete."""
+        if node is not None and any(node.IsA(kind) for kind in SEEN):
+            self._arrival.start()
+
+    def _on_selection(self, selection: Any, _event: Any = None) -> None:
+        """Slicer shows another volume in all views: that it was added may have been told, and seen to, before."""
+        before, self._active = self._active, selection.GetActiveVolumeID() or ""
+        if self._active not in ("", before):
+            self._arrival.start()
 
     def on_removal(self, node: Any) -> None:
         """Let go of a node that is about to leave the scene, before any selector moves on to its neighbour."""

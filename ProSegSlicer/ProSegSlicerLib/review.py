@@ -144,8 +144,9 @@ def sign_off(segmentation: Any, reviewer: str) -> Review:
     with read_once():
         if reviewer.strip() and (reason := unfit(segmentation)):
             raise InputError(reason)
-        current, refined = zones(segmentation), slices_of(slice_origins(segmentation), SliceOrigin.REFINED)
-        review = core.sign(reviewer, ai_labelmap(segmentation), current, datetime.now().astimezone(), refined)
+        refined = slices_of(slice_origins(segmentation), SliceOrigin.REFINED)
+        now = datetime.now().astimezone()
+        review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), now, refined)
     segmentation.SetAttribute(REVIEW, json.dumps(review.to_dict(), ensure_ascii=False))
     segmentation.SetAttribute(ALL_SEGMENTS, mark_of_all(segmentation))
     _write_tags(segmentation, ReviewStatus.REVIEWED, review, _signed(segmentation)[1])

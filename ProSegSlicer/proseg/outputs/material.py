@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,9 @@ class Material:
         report: of the networks' run, as ``proseg.outputs.report.report`` gave it; None likewise.
         psa_ng_ml: serum PSA, ng/mL, or None.
         review: the review kept with the contours.
+        slice_origins: by index along the input's slice axis, whose word each slice with gland is.
         note: what the NIfTI header says of it.
         series: the files of the DICOM series that the image was loaded from.
-        slice_origins: by index along the input's slice axis, as JSON has it: whose word a slice is, a ``SliceOrigin``.
         segmentation: Slicer's own file of all segments, uncompressed, where one is wanted.
     """
 
@@ -57,21 +57,20 @@ class Material:
     report: dict[str, Any] | None = None
     psa_ng_ml: float | None = None
     review: Review | None = None
+    slice_origins: Mapping[int, SliceOrigin] = field(default_factory=dict)
     note: str = ""
     series: tuple[Path, ...] = ()
-    slice_origins: dict[str, str] = field(default_factory=dict)
     segmentation: Path | None = field(default=None, compare=False)
 
     @cached_property
     def findings(self) -> Findings:
         """Contours and measurements as they are, with the networks' confidence and flags."""
-        found = findings(self.image, self.labelmap, self.report, self.psa_ng_ml)
-        return replace(found, slice_origins={int(index): SliceOrigin(its) for index, its in self.slice_origins.items()})
+        return findings(self.image, self.labelmap, self.report, self.psa_ng_ml, self.slice_origins)
 
     @cached_property
     def comparison(self) -> Comparison | None:
         """How far the contours are from the networks'; None where these drew nothing."""
-        refined = [int(index) for index, origin in self.slice_origins.items() if origin == SliceOrigin.REFINED]
+        refined = [index for index, origin in self.slice_origins.items() if origin is SliceOrigin.REFINED]
         return None if self.ai is None else compare(self.ai, self.labelmap, refined)
 
     def save(self, folder: Path) -> None:
@@ -96,6 +95,7 @@ class Material:
             images = {name: folder / f"{name}.nrrd" for name in IMAGES}
             content |= {name: sitk.ReadImage(str(path)) for name, path in images.items() if path.exists()}
             content["review"] = content["review"] and Review.from_dict(content["review"])
+            content["slice_origins"] = {int(k): SliceOrigin(v) for k, v in content["slice_origins"].items()}
             content["series"] = tuple(map(Path, content["series"]))
             content["segmentation"] = content["segmentation"] and Path(content["segmentation"])
             return cls(**content)
@@ -107,7 +107,11 @@ IMAGES = ("labelmap", "image", "ai")
 
 
 def findings(
-    image: sitk.Image | None, labelmap: sitk.Image, report: dict[str, Any] | None, psa_ng_ml: float | None
+    image: sitk.Image | None,
+    labelmap: sitk.Image,
+    report: dict[str, Any] | None,
+    psa_ng_ml: float | None,
+    slice_origins: Mapping[int, SliceOrigin],
 ) -> Findings:
     """Contours and measurements as they are; confidence, flags and notes are the networks', as their report has them.
 
@@ -116,6 +120,7 @@ def findings(
         labelmap: UInt8 on its grid: 0 background, 1 PZ, 2 CG.
         report: of the networks' run; None where they drew nothing: then there are neither confidence nor flags.
         psa_ng_ml: serum PSA, ng/mL, or None.
+        slice_origins: by index along the input's slice axis, whose word each slice with gland is.
     """
     told = report or {}
     return Findings(
@@ -126,6 +131,7 @@ def findings(
         flags=flags(report),
         notes=tuple(told.get("notes", ())),
         provenance=Provenance(**told["provenance"]) if report else None,
+        slice_origins=slice_origins,
     )
 
 

@@ -241,7 +241,8 @@ def status(review: Review | None, current_fingerprint: str) -> ReviewStatus:
     """Whether a reviewer stands behind the labels with this fingerprint."""
     if review is None:
         return ReviewStatus.UNREVIEWED
-    return ReviewStatus.REVIEWED if review.fingerprint == current_fingerprint else ReviewStatus.WITHDRAWN
+    holds = review.fingerprint and review.fingerprint == current_fingerprint  # one of nothing stands for no labels
+    return ReviewStatus.REVIEWED if holds else ReviewStatus.WITHDRAWN
 
 
 def sign_off(review: Review | None, current_fingerprint: str) -> str:

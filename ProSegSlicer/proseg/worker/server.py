@@ -122,7 +122,8 @@ class Worker:
             work = self.abilities().get(str(request.get("do")))
             if work is None:
                 raise RequestError(
-                    f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare, segment, refine or export."
+                    f"A worker cannot do {request.get('do')!r}.",
+                    "Ask it to prepare, segment, refine or export.",
                 )
             work(number, request)
         except Exception as error:
@@ -130,12 +131,7 @@ class Worker:
 
     def abilities(self) -> dict[str, Callable[[Any, dict[str, Any]], None]]:
         """What it does, by the word that asks for it; each is called with the request's id and the request."""
-        return {
-            "prepare": self._prepare,
-            "segment": self._segment,
-            "refine": self._refine,
-            "export": self._export,
-        }
+        return {"prepare": self._prepare, "segment": self._segment, "refine": self._refine, "export": self._export}
 
     def _prepare(self, number: Any, request: dict[str, Any]) -> None:
         device = self.ready(field(request, "device", str, "auto"), self._progress(number)).pipeline.device
