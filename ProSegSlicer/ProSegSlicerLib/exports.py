@@ -24,7 +24,14 @@ from proseg.system.packages import is_there
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import put_into_database, source_files
 from ProSegSlicerLib.scene import mrml_scene
-from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, own_drawn, read_once, zones
+from ProSegSlicerLib.segments import (
+    fits,
+    input_volume,
+    is_redrawn_on_another_grid,
+    own_drawn,
+    read_once,
+    zones,
+)
 from ProSegSlicerLib.temporary import private_folder
 from ProSegSlicerLib.volumes import to_sitk
 
@@ -166,6 +173,12 @@ def material_of(segmentation: Any, endings: Sequence[str]) -> Material:
             f"The image of {segmentation.GetName()} is no longer in the scene, so there are no pictures of it.",
             "Load it again and segment it, or export another format.",
         )
+    if ".html" in endings and not fits(segmentation, volume):
+        raise InputError(
+            f"{volume.GetName()} has another grid than when {segmentation.GetName()} was drawn on it, so there are no "
+            "pictures of both.",
+            "Segment it again, or export another format.",
+        )
     with read_once():
         status, signed = review.review(segmentation)
         return Material(
@@ -176,6 +189,7 @@ def material_of(segmentation: Any, endings: Sequence[str]) -> Material:
             report=review.ai_report(segmentation),
             psa_ng_ml=review.psa(volume) if volume is not None else None,
             review=signed,
+            slice_origins=review.slice_origins(segmentation),
             note=_note(status, signed),
             own=own_drawn(segmentation),
             series=tuple(source_files(volume)) if DICOM_ENDING in endings else (),

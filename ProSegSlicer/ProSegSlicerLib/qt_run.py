@@ -21,6 +21,7 @@ from ProSegSlicerLib.job import Job, JobState
 from ProSegSlicerLib.qt_editor import keep_for_undo, undo_sentence
 from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
+from ProSegSlicerLib.refine_job import RefineJob
 from ProSegSlicerLib.segments import OverlapError
 
 POLL_MS = 50
@@ -44,6 +45,9 @@ class StartsJobs(Protocol):
     def start(self, volume: Any, segmentation: Any, device: str) -> Job:
         """A job that is under way."""
 
+    def start_refining(self, segmentation: Any, labels: Any, **given: Any) -> Job:
+        """A job that is under way, of what ``RefineJob`` takes."""
+
     def log_tail(self) -> str:
         """The last that the worker said."""
 
@@ -56,12 +60,16 @@ class RunPart:
         logic: starts jobs.
         questions: who is asked before something is installed or replaced.
         finished: called with a job that is done.
+
+    Attributes:
+        changed: called when a run begins or ends.
     """
 
     def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, finished: Callable[[Job], None]) -> None:
         self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
         self.phase, self.job = Phase.IDLE, None
         self.is_over = False
+        self.changed: Callable[[], object] = lambda: None
         self._replaced: Any = None  # the segmentation in which a run replaces somebody's work
         self._changed = 0.0  # when the phase did: of ``time.monotonic``
         self.volume: Any = None
@@ -94,7 +102,16 @@ class RunPart:
             with _Guard(self):
                 # Asked twice: Slicer goes on while packages are installed, and the scene may be another one then.
                 if self._has_packages() and self._is_ready() and (target := self._target()) is not Rerun.CANCEL:
-                    self._start(target)
+                    self._start(lambda: self.logic.start(self.volume, target, self.device))
+
+    def begin(self, start: Callable[[], Job]) -> None:
+        """Start another part's job, shown and cancelled as one's own; nothing while one is under way."""
+        if self.phase is Phase.IDLE:
+            self.tell("")
+            self._replaced = None
+            with _Guard(self):
+                if self._has_packages():
+                    self._start(start)
 
     def cancel(self) -> None:
         """Stop the run, if there is one; its worker is killed."""
@@ -185,9 +202,9 @@ class RunPart:
             self._replaced = self.segmentation
         return {Rerun.REPLACE: self.segmentation, Rerun.KEEP: None, Rerun.CANCEL: Rerun.CANCEL}[answer]
 
-    def _start(self, target: Any) -> None:
+    def _start(self, start: Callable[[], Job]) -> None:
         with busy(self.ui.segmentButton):
-            self.job = self.logic.start(self.volume, target, self.device)
+            self.job = start()
         self._enter(Phase.RUNNING)
         self._timer.start()
 
@@ -218,6 +235,7 @@ class RunPart:
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self._changed = phase, time.monotonic()
+        self.changed()
 
 
 class _Guard:
@@ -261,10 +279,12 @@ def _work_in(segmentation: Any) -> str:
 
 def _how_it_went(job: Job, can_undo: bool) -> tuple[str, Tone, str, str]:
     """What ``tell`` says: how long the run took and on what, whatever else the job has to say, why on that device."""
-    provenance = review.ai_report(job.segmentation)["provenance"]
+    provenance = job.provenance
     device = {"cpu": _("the CPU"), "cuda": _("the GPU"), "mps": _("the GPU")}.get(provenance["device"])
-    text = _("{message} Segmented “{name}” on {device} in {seconds:.1f} s.").format(
+    done = _("Refined") if isinstance(job, RefineJob) else _("Segmented")
+    text = _("{message} {done} “{name}” on {device} in {seconds:.1f} s.").format(
         message=job.message,
+        done=done,
         name=job.volume.GetName(),
         device=device or provenance["device"],
         seconds=job.seconds,

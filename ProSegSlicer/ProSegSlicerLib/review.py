@@ -28,7 +28,8 @@ from proseg.outputs import review as core
 from proseg.outputs.review import Comparison, Review, ReviewStatus
 from proseg.outputs.segnrrd import origin
 from proseg.segmentation.measurements import Measurements, measure
-from proseg.segmentation.result import Provenance
+from proseg.segmentation.result import Provenance, SliceOrigin
+from ProSegSlicerLib.origins import GIVEN, REFINED, origins, slices_of
 from ProSegSlicerLib.segments import (
     OverlapError,
     input_volume,
@@ -60,7 +61,7 @@ def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, An
     set_zones(segmentation, labelmap, provenance)
     segmentation.SetAttribute(AI_LABELS, _packed(sitk.GetArrayViewFromImage(labelmap)))
     segmentation.SetAttribute(AI_REPORT, json.dumps(report, ensure_ascii=False))
-    for name in (REVIEW, ALL_SEGMENTS):
+    for name in (REVIEW, ALL_SEGMENTS, REFINED, GIVEN):
         segmentation.SetAttribute(name, None)
     for key, value in origin(provenance).items():
         segmentation.SetAttribute(key, value)
@@ -93,8 +94,16 @@ def edited(segmentation: Any) -> bool:
 
 def comparison(segmentation: Any) -> Comparison | None:
     """How far the contours are from what the AI drew; None if it drew nothing here."""
+    ai, current = ai_labelmap(segmentation), zones(segmentation)
+    return (
+        None if ai is None else core.compare(ai, current, slices_of(slice_origins(segmentation), SliceOrigin.REFINED))
+    )
+
+
+def slice_origins(segmentation: Any) -> dict[int, SliceOrigin]:
+    """Whose word each slice with gland is, by index along the input's slice axis; empty if no AI drew here."""
     ai = ai_labelmap(segmentation)
-    return None if ai is None else core.compare(ai, zones(segmentation))
+    return {} if ai is None else origins(segmentation, ai, zones(segmentation))
 
 
 def restore_ai(segmentation: Any) -> None:
@@ -135,7 +144,9 @@ def sign_off(segmentation: Any, reviewer: str) -> Review:
     with read_once():
         if reviewer.strip() and (reason := unfit(segmentation)):
             raise InputError(reason)
-        review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), datetime.now().astimezone())
+        refined = slices_of(slice_origins(segmentation), SliceOrigin.REFINED)
+        now = datetime.now().astimezone()
+        review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), now, refined)
     segmentation.SetAttribute(REVIEW, json.dumps(review.to_dict(), ensure_ascii=False))
     segmentation.SetAttribute(ALL_SEGMENTS, mark_of_all(segmentation))
     _write_tags(segmentation, ReviewStatus.REVIEWED, review, _signed(segmentation)[1])

@@ -18,7 +18,7 @@ from proseg.model.weights import shipped_weights
 from proseg.segmentation.quality import LOW_CONFIDENCE, assess, gland_confidence, slice_confidence
 from proseg.segmentation.segmenter import Segmenter
 from proseg.system.atomic import write_text
-from training.data.datasets import find_cases, load_image, load_labels
+from training.data.datasets import load_image, load_labels, pooled_cases
 from training.data.labels import GLAND_UNKNOWN_ZONE
 from training.data.layouts import Case
 from training.judge.evaluate import unseen
@@ -156,13 +156,13 @@ def write_page(about: str, name: str, page: Callable[[Iterable[Outcome], Sequenc
         page: makes its Markdown, of the outcomes and the weights files.
     """
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="folders of data sets; the later wins")
     parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, required=True, help=f"folder for {name}")
     options = parser.parse_args()
     files = options.weights or [shipped_weights()]
-    cases = find_cases(options.data)
+    cases = pooled_cases(options.data)
     outcomes = (outcome for weights in files for outcome in outcome_of(unseen(cases, weights), weights, options.device))
     text = page(outcomes, files)
     write_text(text, options.out / name)

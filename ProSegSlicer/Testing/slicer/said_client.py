@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import SimpleITK as sitk
 from Testing.made_results import make_result
 
 from proseg.flags import QualityFlag, Severity
+from proseg.labels import PZ
 from proseg.outputs.report import report
+from proseg.segmentation.result import SegmentationResult
 from proseg.worker.server import Worker
 
 FLAGS = (
@@ -89,7 +92,19 @@ class SaidClient:
 
     def say_done(self, flags: Sequence[QualityFlag] = FLAGS) -> None:
         """That it is done; the result is ``made_results.make_result``'s."""
-        made, folder = make_result(flags=tuple(flags)), Path(self.requests[-1]["folder"])
+        self._say_result(make_result(flags=tuple(flags)))
+
+    def say_refined(self, index: int = 8, label: int = PZ) -> None:
+        """That it is done with a refinement: as it was given, but for a square drawn in one slice."""
+        given = sitk.ReadImage(self.requests[-1]["labelmap"])
+        labels = sitk.GetArrayFromImage(given)
+        labels[index, 18:20, 20:24] = label
+        refined = sitk.GetImageFromArray(labels)
+        refined.CopyInformation(given)
+        self._say_result(replace(make_result(), labelmap=refined))
+
+    def _say_result(self, made: SegmentationResult) -> None:
+        folder = Path(self.requests[-1]["folder"])
         files = {"labelmap": folder / "labelmap.nrrd", "uncertainty": folder / "uncertainty.nrrd"}
         sitk.WriteImage(made.labelmap, str(files["labelmap"]))
         sitk.WriteImage(sitk.Cast(made.uncertainty_image() * 100, sitk.sitkUInt8), str(files["uncertainty"]))

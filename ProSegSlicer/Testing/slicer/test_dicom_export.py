@@ -16,7 +16,7 @@ from Testing.slicer.test_review import EDIT
 from proseg.errors import InputError
 from proseg.labels import PZ
 from ProSegSlicerLib import exports, review
-from ProSegSlicerLib.dicom_sources import INSTANCES, source_files
+from ProSegSlicerLib.dicom_sources import INSTANCES
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'proseg[dicom]'")
@@ -63,24 +63,6 @@ def test_a_volume_that_is_not_from_dicom_is_refused_with_the_way_out(segmentatio
     assert list(tmp_path.iterdir()) == []
     assert exports.obstacle(segmentation, ".dcm").startswith("T2W was not loaded from DICOM")
     assert exports.obstacle(segmentation, ".json") == ""
-
-
-def test_files_gone_from_the_database_or_the_disk_are_missed(dicom_volume: Any, tmp_path: Path) -> None:
-    assert len(source_files(dicom_volume)) == 12
-    (tmp_path / "study" / "003.dcm").unlink()
-    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
-        source_files(dicom_volume)
-    dicom_volume.SetAttribute(INSTANCES, "1.2.3")
-    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
-        source_files(dicom_volume)
-
-
-def test_without_a_database_nothing_is_found(dicom_volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import slicer
-
-    monkeypatch.setattr(slicer, "dicomDatabase", None)
-    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
-        source_files(dicom_volume)
 
 
 def test_a_volume_that_left_the_scene_is_missed(segmentation: Any, dicom_volume: Any, scene: Any) -> None:

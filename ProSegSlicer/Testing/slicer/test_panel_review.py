@@ -60,6 +60,17 @@ def test_an_edit_withdraws_the_sign_off_in_plain_sight(case: Any, volume: Any) -
     assert review._tag(segmentation.GetSegmentation().GetSegment("PZ"), review.STATUS_TAG) == "withdrawn"
 
 
+def test_a_change_to_the_readers_own_segments_withdraws_the_sign_off_in_plain_sight(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume)
+    sign(case)
+    segmentation.GetSegmentation().AddEmptySegment("lesion", "Lesion")
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Sign-off withdrawn: edited after Änne Müller signed on ")
+    segmentation.GetSegmentation().RemoveSegment("lesion")
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Reviewed by Änne Müller")
+
+
 def test_an_edit_that_is_undone_brings_the_sign_off_back(case: Any, volume: Any) -> None:
     segmentation = case.segment(volume)
     sign(case)

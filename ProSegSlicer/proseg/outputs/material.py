@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from proseg.outputs.review import Comparison, Review, compare
 from proseg.outputs.segnrrd import compress
 from proseg.outputs.writing import DICOM_ENDING, SEGMENTATION_ENDING, write_image
 from proseg.segmentation.measurements import measure
-from proseg.segmentation.result import Findings, Provenance
+from proseg.segmentation.result import Findings, Provenance, SliceOrigin
 from proseg.system.atomic import OutputSet, ending_of, write_text
 
 CONTENT, SEGMENTATION = "material.json", f"zones{SEGMENTATION_ENDING}"
@@ -45,6 +45,7 @@ class Material:
         report: of the networks' run, as ``proseg.outputs.report.report`` gave it; None likewise.
         psa_ng_ml: serum PSA, ng/mL, or None.
         review: the review kept with the contours.
+        slice_origins: by index along the input's slice axis, whose word each slice with gland is.
         note: what the NIfTI header says of it.
         series: the files of the DICOM series that the image was loaded from.
         segmentation: Slicer's own file of all segments, uncompressed, where one is wanted.
@@ -58,6 +59,7 @@ class Material:
     report: dict[str, Any] | None = None
     psa_ng_ml: float | None = None
     review: Review | None = None
+    slice_origins: Mapping[int, SliceOrigin] = field(default_factory=dict)
     note: str = ""
     series: tuple[Path, ...] = ()
     segmentation: Path | None = field(default=None, compare=False)
@@ -66,12 +68,13 @@ class Material:
     @cached_property
     def findings(self) -> Findings:
         """Contours and measurements as they are, with the networks' confidence and flags."""
-        return findings(self.image, self.labelmap, self.report, self.psa_ng_ml)
+        return findings(self.image, self.labelmap, self.report, self.psa_ng_ml, self.slice_origins)
 
     @cached_property
     def comparison(self) -> Comparison | None:
         """How far the contours are from the networks'; None where these drew nothing."""
-        return None if self.ai is None else compare(self.ai, self.labelmap)
+        refined = [index for index, origin in self.slice_origins.items() if origin is SliceOrigin.REFINED]
+        return None if self.ai is None else compare(self.ai, self.labelmap, refined)
 
     def save(self, folder: Path) -> None:
         """Write it into a folder that is there; ``segmentation`` has to lie in it already."""
@@ -98,6 +101,7 @@ class Material:
             images = {name: folder / f"{name}.nrrd" for name in IMAGES}
             content |= {name: sitk.ReadImage(str(path)) for name, path in images.items() if path.exists()}
             content["review"] = content["review"] and Review.from_dict(content["review"])
+            content["slice_origins"] = {int(k): SliceOrigin(v) for k, v in content["slice_origins"].items()}
             content["series"] = tuple(map(Path, content["series"]))
             content["segmentation"] = content["segmentation"] and Path(content["segmentation"])
             content["own"] = tuple(
@@ -113,7 +117,11 @@ IMAGES = ("labelmap", "image", "ai")
 
 
 def findings(
-    image: sitk.Image | None, labelmap: sitk.Image, report: dict[str, Any] | None, psa_ng_ml: float | None
+    image: sitk.Image | None,
+    labelmap: sitk.Image,
+    report: dict[str, Any] | None,
+    psa_ng_ml: float | None,
+    slice_origins: Mapping[int, SliceOrigin],
 ) -> Findings:
     """Contours and measurements as they are; confidence, flags and notes are the networks', as their report has them.
 
@@ -122,6 +130,7 @@ def findings(
         labelmap: UInt8 on its grid: 0 background, 1 PZ, 2 CG.
         report: of the networks' run; None where they drew nothing: then there are neither confidence nor flags.
         psa_ng_ml: serum PSA, ng/mL, or None.
+        slice_origins: by index along the input's slice axis, whose word each slice with gland is.
     """
     told = report or {}
     return Findings(
@@ -132,6 +141,7 @@ def findings(
         flags=flags(report),
         notes=tuple(told.get("notes", ())),
         provenance=Provenance(**told["provenance"]) if report else None,
+        slice_origins=slice_origins,
     )
 
 

@@ -23,6 +23,11 @@ def test_a_spacer_lies_behind_the_gland_and_is_bright(phantom) -> None:
 
 
 def test_the_page_counts_what_was_drawn_and_told() -> None:
-    text = " ".join(page([Judged(5.0, True, False), Judged(3.0, False, False), Judged(0.5, False, True)]).split())
+    text = " ".join(
+        page([Judged(5.0, True, False, 6.0), Judged(3.0, False, False, 3.0), Judged(0.5, False, True)]).split()
+    )
     assert "of 3 cases, was drawn (more than 2 mL of it) in 2." in text
     assert "told of 1 of these, and falsely of 1 of the 3 cases" in text
+    assert "The gland grew by 3.0 mL on average, 6.0 mL at most." in text
+    assert "which the shipped networks have learned from" in text
+    assert "have learned from none" in page([Judged(5.0, True, False)], new=True)
