@@ -154,10 +154,8 @@ class RefinePart:
             self._when_free(lambda: self._draw_between(moved))
 
     def _draw_between(self, moved: dict[str, int]) -> None:
-        whole = (0, len(self.slices.superior) - 1)
-        first, last = (
-            moved.get(name, end) for name, end in zip(("first", "last"), self.slices.ends or whole, strict=True)
-        )
+        ends = self.slices.ends or self.slices.ends_known
+        first, last = (moved.get(name, end) for name, end in zip(("first", "last"), ends, strict=True))
         if first > last:
             raise InputError(_("The apex would lie above the base."), _("Move the other end first."))
         labels, reached = refining.between(self.segmentation, first, last)

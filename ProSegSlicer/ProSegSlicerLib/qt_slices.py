@@ -70,7 +70,8 @@ class SlicesPart(VTKObservationMixin):
         self._later.stop()
         self.removeObservers()
         for key in self._keys.values():
-            key.setParent(None)  # the window, which stays
+            key.enabled = False  # the window, its parent, stays
+            key.deleteLater()
         self._keys = {}
 
     def go(self, index: int) -> None:

@@ -107,6 +107,25 @@ def test_moving_an_end_cuts_the_gland_at_once_and_one_undo_brings_it_back(case: 
     assert case.figures == figures
 
 
+def test_a_sign_off_does_not_outlive_a_cut_and_holds_again_when_it_is_undone(case: Any, segmentation: Any) -> None:
+    case.ui.reviewerEdit.text = "Ann"
+    case.ui.reviewedButton.click()
+    cut(case, apex=4)
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Sign-off withdrawn")
+    case.ui.undoButton.click()
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
+
+
+def test_a_gland_that_was_cleared_altogether_comes_back_from_the_end_that_is_set(case: Any, segmentation: Any) -> None:
+    paint(segmentation, (slice(None),) * 3, 0)
+    case.settle()
+    cut(case, apex=4)
+    assert refining.look(segmentation).ends == (4, LAST)
+    assert not case.is_running
+
+
 def test_the_segment_editors_own_undo_brings_it_back_too(case: Any, segmentation: Any) -> None:
     before = labels(segmentation)
     cut(case, apex=4)
