@@ -24,7 +24,14 @@ from proseg.system.packages import is_there
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import put_into_database, source_files
 from ProSegSlicerLib.scene import mrml_scene
-from ProSegSlicerLib.segments import fits, input_volume, is_redrawn_on_another_grid, own_drawn, read_once, zones
+from ProSegSlicerLib.segments import (
+    fits,
+    input_volume,
+    is_redrawn_on_another_grid,
+    own_drawn,
+    read_once,
+    zones,
+)
 from ProSegSlicerLib.temporary import private_folder
 from ProSegSlicerLib.volumes import to_sitk
 

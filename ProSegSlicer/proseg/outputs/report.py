@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from proseg.images.checks import T2WImage
     from proseg.outputs.own import OwnSegment
 
-SCHEMA_VERSION = "1.2"  # 1.1: review; 1.2: slice_origins, where slices lie, own_segments
+SCHEMA_VERSION = "1.2"  # 1.1: review; 1.2: where slices lie, own_segments, slice_origins
 DICOM_NAME = "DICOM series"
 INTENDED_USE = "Research use: a qualified reader reviews and corrects every contour before use."
 
@@ -80,8 +80,8 @@ def report(
         "own_segments": [segment.to_dict() for segment in own],
         "slice_confidence": {str(index): _rounded(value) for index, value in sorted(findings.slice_confidence.items())},
         "slices_to_check": list(findings.slices_to_check),
-        "slice_origins": {str(index): origin.value for index, origin in sorted(findings.slice_origins.items())},
         "slices_to_check_superior_mm": _superior(image, findings.slices_to_check),
+        "slice_origins": {str(index): origin.value for index, origin in sorted(findings.slice_origins.items())},
         "flags": [
             {
                 "code": flag.code,
