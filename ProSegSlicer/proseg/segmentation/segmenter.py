@@ -154,7 +154,7 @@ class Segmenter:
             InputError: the image, the labels or the slices cannot be used, or ``known`` is of another image.
         """
         t2w = image if isinstance(image, T2WImage) else check_t2w(image)
-        given = to_lps(labels_on_grid(labelmap, t2w.image))
+        given = to_lps(labels_on_grid(labelmap, t2w.image, may_be_empty=bool(slices)))
         check_slices(given.GetSize()[2], first, last, *slices)
         if known is None:
             known = self.segment(t2w, psa_ng_ml, progress)
