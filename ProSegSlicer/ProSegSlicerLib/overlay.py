@@ -92,9 +92,15 @@ def is_3d_shown(segmentation: Any) -> bool:
     return segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
 
 
-def jump_to_slice(segmentation: Any, index: int) -> None:
-    """Move all slice views to the gland's middle in a slice, counted along the input's slice axis."""
-    here = slice_centre(zones(segmentation, overlaps=True), index)
+def jump_to_slice(segmentation: Any, index: int, labelmap: sitk.Image | None = None) -> None:
+    """Move all slice views to the gland's middle in a slice, counted along the input's slice axis.
+
+    Args:
+        segmentation: with the zones.
+        index: of the slice.
+        labelmap: its zones, for those who have read them already.
+    """
+    here = slice_centre(labelmap if labelmap is not None else zones(segmentation, overlaps=True), index)
     slicer.vtkMRMLSliceNode.JumpAllSlices(mrml_scene(), *to_world(segmentation, here))
 
 

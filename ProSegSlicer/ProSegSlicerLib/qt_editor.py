@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from proseg.labels import ZONES
 from ProSegSlicerLib.scene import mrml_scene
@@ -43,6 +44,29 @@ def prepare_segment_editor(segmentation: Any) -> Any:
     editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
     editor.SetSourceVolumeIntensityMask(False)
     return editor
+
+
+def keep_for_undo(segmentation: Any) -> bool:
+    """Have the Segment Editor keep the contours as they are now; whether its Undo will bring them back.
+
+    A sign-off comes back with them, as it stands in the segments' tags. Without an editor, as in a script, nothing is
+    kept.
+    """
+    module = getattr(slicer.modules, MODULE.lower(), None)
+    if module is None:
+        return False
+    widget = module.widgetRepresentation().self()
+    editor = mrml_scene().GetSingletonNode(MODULE, "vtkMRMLSegmentEditorNode")
+    if editor is None or editor.GetSegmentationNode() is not segmentation:
+        prepare_segment_editor(segmentation)  # the editor remembers the segmentation that it is set to, and no other
+    widget.selectParameterNode()
+    widget.editor.saveStateForUndo()
+    return True
+
+
+def undo_sentence() -> str:
+    """What to do to get back what ``keep_for_undo`` kept."""
+    return _("Undo in the Segment Editor brings back what was there.")
 
 
 def zone_being_edited(segmentation: Any) -> str:

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 
 from proseg.errors import InputError
 from ProSegSlicerLib import overlay
 from ProSegSlicerLib.scene import application_logic, nodes_of
 from ProSegSlicerLib.segments import zones
-from ProSegSlicerLib.volumes import ijk_to_ras, middle_slice
+from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
+LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
 TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
 
 
@@ -70,11 +73,36 @@ def show_contours(segmentation: Any) -> None:
 def go_to_gland(segmentation: Any) -> None:
     """Move all slice views to the middle slice of the gland; nothing where none is drawn."""
     try:
-        index = middle_slice(zones(segmentation, overlaps=True))
+        labelmap = zones(segmentation, overlaps=True)
     except InputError:  # it never held zones
         return
+    index = middle_slice(labelmap)
     if index is not None:
-        overlay.jump_to_slice(segmentation, index)
+        overlay.jump_to_slice(segmentation, index, labelmap)
+
+
+def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:
+    """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
+
+    Of several such views it is the first, Slicer's red one. Where the view cuts across the slices, the one counts that
+    it shows where the gland is: the one that ``overlay.jump_to_slice`` would go to.
+
+    Args:
+        segmentation: whose parent transform the labels are under.
+        labelmap: its contours.
+        centres: ``slice_centres`` of them.
+    """
+    places = np.array([overlay.to_world(segmentation, centre) for centre in centres])
+    axis = matrix_of(labelmap)[:3, slice_axis(labelmap)]
+    start, end = (np.array(overlay.to_world(segmentation, tuple(point))) for point in (centres[0], centres[0] + axis))
+    for view in nodes_of("vtkMRMLSliceNode"):
+        matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
+        step = abs(normal @ (end - start))
+        if step > LOOKS_ALONG * np.linalg.norm(end - start):
+            off = np.abs((places - matrix[:3, 3]) @ normal)
+            return int(off.argmin()) if off.min() <= step else None
+    return None
 
 
 def is_tilted(volume: Any) -> bool:

@@ -55,7 +55,8 @@ def test_labels_cropped_to_their_segments_are_put_in_place(study: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        ([], "Give --first, --last or both"),
+        ([], "Give --slices, --first, --last"),
+        (["--slices", "4,400"], "There is no slice 400"),
         (["--first", "9", "--last", "3"], "Exchange --first and --last"),
         (["--last", "400"], "There is no slice 400"),
         (["--first", "19"], "no gland between the given slices"),

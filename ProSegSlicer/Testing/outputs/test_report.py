@@ -44,7 +44,7 @@ def test_the_report_reads_back_from_json_with_what_the_run_found() -> None:
     assert content["provenance"]["sha256"] == "ab" * 32
     assert content["provenance"]["timings_s"] == {"network": 0.123}
     assert content["gland_found"] is True
-    assert content["schema_version"] == "1.1"
+    assert content["schema_version"] == "1.2"
     assert "Research use" in content["intended_use"]
 
 

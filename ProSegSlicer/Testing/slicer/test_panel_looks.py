@@ -166,15 +166,15 @@ def test_what_may_take_long_shows_the_wait_cursor_and_a_sentence(
         monkeypatch.setattr(module, name, watched)
 
     watch(job, "take_in", lambda: case.ui.progressBar.format)
-    watch(exports, "export_all", lambda: case.ui.exportedLabel.text)
+    watch(exports, "hand_over", lambda: case.ui.exportedLabel.text)
     segmentation = case.segment(volume)
     case.ui.folderEdit.currentPath = str(tmp_path)
-    case.ui.exportButton.click()
+    case.export()
     watch(case.panel.results, "show", lambda: "")
     set_zones(segmentation, zones(segmentation))
     case.settle()
     wait = QtCore.Qt.WaitCursor
     assert ("take_in", wait, "Showing the result (%p%)") in seen
-    assert ("export_all", wait, "Exporting …") in seen
+    assert ("hand_over", wait, "Exporting …") in seen
     assert ("show", wait, "") in seen
     assert cursor() is None

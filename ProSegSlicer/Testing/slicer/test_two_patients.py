@@ -196,6 +196,53 @@ def test_a_volume_loaded_while_the_panel_is_open_is_chosen_if_it_is_the_only_one
     assert case.button.enabled
 
 
+def test_a_volume_that_slicer_shows_while_its_progress_dialog_lets_events_happen_takes_no_ones_place(
+    case: Any, scene: Any, view: Any, patients: Any
+) -> None:
+    """Slicer's dialog lets timers run when a node is added, which is before Slicer shows the volume."""
+    _, _, b, zones_b = patients
+    tag = scene.AddObserver(scene.NodeAddedEvent, lambda *_: slicer.app.processEvents())
+    try:
+        c = add_volume(make_result().image, "C")
+    finally:
+        scene.RemoveObserver(tag)
+    settle(case)
+    application_logic().GetSelectionNode().SetActiveVolumeID(c.GetID())
+    application_logic().PropagateVolumeSelection(False)
+    assert shown(view)[0] is c
+    assert check(case, view) == (b, zones_b)
+
+
+def test_what_is_shown_while_the_reader_is_in_another_module_stays_until_the_panel_is_back(
+    case: Any, view: Any, patients: Any
+) -> None:
+    a, _, b, zones_b = patients
+    settle(case)
+    case.widget.parent.isEntered = False
+    application_logic().GetSelectionNode().SetActiveVolumeID(a.GetID())
+    application_logic().PropagateVolumeSelection(False)
+    settle(case)
+    assert shown(view)[0] is a
+    case.widget.parent.isEntered = True
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
+
+
+def test_a_ruler_or_a_table_changes_nothing_that_the_reader_shows(
+    case: Any, scene: Any, view: Any, patients: Any
+) -> None:
+    a, _, _, zones_b = patients
+    settle(case)
+    view.SetBackgroundVolumeID(a.GetID())  # the reader looks at another image, without contours
+    zones_b.GetDisplayNode().SetVisibility(False)
+    for kind in ("vtkMRMLTableNode", "vtkMRMLMarkupsLineNode"):
+        scene.AddNode(getattr(slicer, kind)())
+    settle(case)
+    assert shown(view) == (a, [])
+    add_volume(make_result().image, "C")  # an image comes, and Slicer would show it
+    assert check(case, view)[1] is zones_b
+
+
 def test_uncertainty_is_no_input(case: Any, scene: Any, view: Any, patients: Any) -> None:
     a, zones_a, *_ = patients
     uncertain = overlay.uncertainty_volume(zones_a)

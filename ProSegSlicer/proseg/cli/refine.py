@@ -1,4 +1,4 @@
-"""``proseg refine``: labels whose gland begins and ends where a reader says."""
+"""``proseg refine``: labels drawn again to fit the slices, and the ends of the gland, that a reader gives."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ def add_refine(
         bar: makes a progress bar.
     """
     parser = commands.add_parser(
-        "refine", help="cut or grow labels to the ends of the gland that you name", description=run_refine.__doc__
+        "refine", help="draw labels again to fit the slices and ends that you give", description=run_refine.__doc__
     )
     parser.add_argument("image", metavar="IMAGE", type=Path, help="what was segmented: a file, DICOM folder or ZIP")
     parser.add_argument(
         "labels", metavar="LABELS", type=Path, help="its labels, of proseg segment or edited: 0, 1 PZ, 2 CG"
+    )
+    parser.add_argument(
+        "--slices", metavar="N,N", type=_slices, default=(), help="slices that are right in LABELS, counted from 0"
     )
     parser.add_argument("--first", metavar="N", type=int, help="first slice of the gland, counted from 0 in the image")
     parser.add_argument("--last", metavar="N", type=int, help="last slice of the gland")
@@ -37,15 +40,23 @@ def add_refine(
     parser.set_defaults(run=lambda options: run_refine(options, bar))
 
 
-def run_refine(options: argparse.Namespace, bar: Bar) -> int:
-    """Give the first and last slice of the gland: what lies beyond is cleared, what is missing is drawn.
+def _slices(text: str) -> tuple[int, ...]:
+    """Slices with commas between them."""
+    return tuple(int(part) for part in text.split(","))
 
-    Slices that have gland and lie between stay voxel for voxel.
+
+def run_refine(options: argparse.Namespace, bar: Bar) -> int:
+    """Name slices that you have corrected or accepted: they stay voxel for voxel, all others are drawn again to fit.
+
+    Give the first and last slice of the gland: what lies beyond is cleared, what is missing is drawn. With these alone,
+    slices that have gland and lie between stay as they are.
     """
     from proseg.outputs.writing import IMAGE_ENDINGS, SEGMENTATION_ENDING, check_target
 
-    if options.first is None and options.last is None:
-        raise InputError("Neither end of the gland is given.", "Give --first, --last or both.")
+    if options.first is None and options.last is None and not options.slices:
+        raise InputError(
+            "Neither slices nor an end of the gland are given.", "Give --slices, --first, --last or all of them."
+        )
     if None not in (options.first, options.last) and options.first > options.last:
         raise InputError(
             f"The first slice, {options.first}, comes after the last, {options.last}.", "Exchange --first and --last."
@@ -70,7 +81,7 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         labels = labels_on_grid(read_image_file(options.labels), t2w.image, str(options.labels))
         progress("Loading the model", 0.05)
         segmenter = Segmenter(options.weights, options.device)
-        result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress)
+        result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress, slices=options.slices)
         progress("Writing", 0.9)
         with OutputSet() as outputs:
             write_result(result, options.output, outputs)

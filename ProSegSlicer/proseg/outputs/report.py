@@ -23,7 +23,7 @@ from proseg.segmentation.result import Findings, Provenance, SegmentationResult
 if TYPE_CHECKING:
     from proseg.images.checks import T2WImage
 
-SCHEMA_VERSION = "1.1"  # 1.1: review
+SCHEMA_VERSION = "1.2"  # 1.1: review; 1.2: slice_origins
 DICOM_NAME = "DICOM series"
 INTENDED_USE = "Research use: a qualified reader reviews and corrects every contour before use."
 
@@ -72,6 +72,7 @@ def report(
         "measurements": {name: _rounded(value) for name, value in findings.measurements.to_dict().items()},
         "slice_confidence": {str(index): _rounded(value) for index, value in sorted(findings.slice_confidence.items())},
         "slices_to_check": list(findings.slices_to_check),
+        "slice_origins": {str(index): origin.value for index, origin in sorted(findings.slice_origins.items())},
         "flags": [
             {
                 "code": flag.code,
