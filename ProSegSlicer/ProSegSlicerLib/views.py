@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,28 @@ def follow(
         _fit()
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
+
+
+def is_shown(volume: Any) -> bool:
+    """Whether a volume is the image in all slice views."""
+    composites = nodes_of("vtkMRMLSliceCompositeNode")
+    return volume is not None and all(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Afterwards all slice views show the images that they show now, whatever Slicer shows in them meanwhile."""
+    before = [
+        (node, node.GetBackgroundVolumeID(), node.GetForegroundVolumeID(), node.GetLabelVolumeID())
+        for node in nodes_of("vtkMRMLSliceCompositeNode")
+    ]
+    try:
+        yield
+    finally:
+        for node, background, foreground, label in before:
+            node.SetBackgroundVolumeID(background)
+            node.SetForegroundVolumeID(foreground)
+            node.SetLabelVolumeID(label)
 
 
 def turn(volume: Any, in_its_plane: bool) -> None:

@@ -190,6 +190,49 @@ def test_a_run_that_ends_when_another_patient_is_chosen_shows_nothing_of_its_own
     assert check(case, view) == (a, zones_a)
 
 
+def test_a_run_that_replaces_work_when_another_patient_is_chosen_leaves_that_one_in_the_views(
+    case: Any, view: Any, patients: Any
+) -> None:
+    """The Segment Editor keeps what is replaced, for Undo, and shows the image of it."""
+    from ProSegSlicerLib.qt_questions import Rerun
+
+    a, zones_a, b, zones_b = patients
+    review.sign_off(zones_b, "Ann")
+    case.answers.prepared["rerun"] = Rerun.REPLACE
+    case.start(b)
+    case.select(a)
+    case.client.say_done()
+    case.wait()
+    assert case.message.endswith("Undo in the Segment Editor brings back what was there.")
+    assert check(case, view) == (a, zones_a)
+
+
+def test_a_run_that_ends_while_the_reader_edits_another_patient_leaves_editor_and_views_alone(
+    case: Any, scene: Any, view: Any, patients: Any
+) -> None:
+    from ProSegSlicerLib.qt_editor import prepare_segment_editor
+    from ProSegSlicerLib.qt_questions import Rerun
+
+    a, zones_a, b, zones_b = patients
+    review.sign_off(zones_b, "Ann")
+    case.answers.prepared["rerun"] = Rerun.REPLACE
+    case.start(b)
+    editor, parts = prepare_segment_editor(zones_a), slicer.modules.segmenteditor.widgetRepresentation()
+    parts.selectParameterNode()
+    case.widget.parent.isEntered, parts.isEntered = False, True
+    zones_a.GetDisplayNode().SetVisibility(True)
+    zones_b.GetDisplayNode().SetVisibility(False)
+    case.client.say_done()
+    case.wait()
+    settle(case)
+    assert editor.GetSegmentationNode() is zones_a
+    assert shown(view) == (a, [zones_a])
+    assert view.GetForegroundVolumeID() is None
+    case.widget.parent.isEntered, parts.isEntered = True, False
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
+
+
 def test_a_volume_loaded_while_the_panel_is_open_is_chosen_if_it_is_the_only_one(case: Any, view: Any) -> None:
     volume = add_volume(make_result().image, "T2W")
     assert check(case, view) == (volume, None)
