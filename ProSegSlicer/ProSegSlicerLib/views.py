@@ -19,6 +19,7 @@ from ProSegSlicerLib.scene import application_logic, nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
+TURNED = "ProSegSlicer.Turned"  # of a slice view's node: that it was turned to the planes of a tilted image
 LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
 TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
 
@@ -49,6 +50,8 @@ def follow(
     if volume is not None and is_new:
         if in_its_plane and is_tilted(volume):
             turn(volume, in_its_plane)
+        else:
+            _turn_back()
         _fit()
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
@@ -79,6 +82,7 @@ def kept() -> Iterator[None]:
 def turn(volume: Any, in_its_plane: bool) -> None:
     """Turn all slice views to a volume's own planes, where its slices are shown as they were taken, or back."""
     for view in nodes_of("vtkMRMLSliceNode"):
+        view.SetAttribute(TURNED, "1" if in_its_plane else None)
         if in_its_plane:
             view.RotateToVolumePlane(volume)
         else:
@@ -145,6 +149,14 @@ def _show_image(volume: Any) -> bool:
             composite.SetLabelVolumeID(None)
             is_new = True
     return is_new
+
+
+def _turn_back() -> None:
+    """Turn the views back that were turned to another image's planes, which would cut across this one's slices."""
+    for view in nodes_of("vtkMRMLSliceNode"):
+        if view.GetAttribute(TURNED):
+            view.SetAttribute(TURNED, None)
+            view.SetOrientationToDefault()
 
 
 def _fit() -> None:

@@ -172,6 +172,21 @@ def test_views_turn_to_the_plane_of_a_tilted_volume_unless_that_is_not_wished(
     assert abs(slices @ normal()) == pytest.approx(b.GetSpacing()[2], rel=1e-6)
 
 
+def test_the_plane_of_a_tilted_image_is_not_left_to_the_next_patient(case: Any, view: Any, patients: Any) -> None:
+    (plane,) = nodes_of("vtkMRMLSliceNode")
+    plane.SetDefaultOrientation("Axial")
+    result = make_result().image
+    result.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, 1))
+    straight = add_volume(result, "straight")
+    case.select(straight)
+    check(case, view)
+    assert [plane.GetSliceToRAS().GetElement(row, 2) for row in range(3)] == [0, 0, 1]
+    plane.SetOrientationToSagittal()  # by the reader, who wants it so
+    case.select(add_volume(result, "straight too"))
+    check(case, view)
+    assert plane.GetOrientation() == "Sagittal"
+
+
 def test_contours_hidden_by_their_eye_are_seen_after_a_run_into_them(case: Any, view: Any, patients: Any) -> None:
     _, _, b, zones_b = patients
     zones_b.GetDisplayNode().SetVisibility(False)
