@@ -122,6 +122,9 @@ def restore_ai(segmentation: Any) -> None:
 
 def unfit(segmentation: Any) -> str:
     """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
+    if input_volume(segmentation) is None:
+        name = segmentation.GetName()
+        return f"Nobody can see on which image {name} is drawn: load it and choose it as input volume."
     try:
         current = zones(segmentation)
     except InputError as error:
