@@ -287,7 +287,7 @@ class Panel(VTKObservationMixin):
         elif p is not None:
             self._follow(to_gland=False)  # the result is of another patient than the one shown
         if not views.is_shown(job.volume):
-            job.segmentation.GetDisplayNode().SetVisibility(False)
+            views.hide_contours(job.segmentation)
         self.refresh()
 
     def _on_reviewer(self, name: str) -> None:

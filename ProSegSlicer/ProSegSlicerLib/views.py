@@ -97,6 +97,13 @@ def show_contours(segmentation: Any) -> None:
             display.SetVisibility(other is segmentation)
 
 
+def hide_contours(segmentation: Any) -> None:
+    """Hide these contours alone."""
+    display = segmentation.GetDisplayNode()
+    if display is not None:
+        display.SetVisibility(False)
+
+
 def go_to_gland(segmentation: Any) -> None:
     """Move all slice views to the middle slice of the gland; nothing where none is drawn."""
     try:
