@@ -171,7 +171,7 @@ class Panel(VTKObservationMixin):
         self._watch(wanted[1])
         if wanted != before:
             self._turns = p.turnViews
-            self._follow()
+            self._follow(anew=wanted[0] is not before[0])
         self._show_in_views()
         self.refresh()
 
@@ -218,10 +218,10 @@ class Panel(VTKObservationMixin):
         """Whether the views are the panel's to change: not while the user looks at something else in another module."""
         return self.is_seen() or views.is_shown(self._volume)
 
-    def _follow(self, to_gland: bool = True) -> None:
+    def _follow(self, to_gland: bool = True, anew: bool = False) -> None:
         p = self.parameters
         if self._has_views:
-            views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland)
+            views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland, anew)
 
     def _watch(self, segmentation: Any) -> None:
         """Follow the edits of a segmentation, and of no other."""

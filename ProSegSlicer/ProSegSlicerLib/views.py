@@ -30,6 +30,7 @@ def follow(
     with_uncertainty: bool = False,
     in_its_plane: bool = True,
     to_gland: bool = True,
+    anew: bool = True,
 ) -> None:
     """Have all views show a volume and its contours; others' contours are hidden, and so is what lay over the image.
 
@@ -39,12 +40,14 @@ def follow(
         with_uncertainty: whether to lay the AI's uncertainty over the image.
         in_its_plane: whether views turn to the plane of a tilted volume.
         to_gland: whether to go to the gland's middle also where the image was shown before.
+        anew: whether views that show another image give it up, also where a view beside them shows the volume; if not,
+            what the reader hung there stays.
     """
     show_contours(segmentation)
     for other in nodes_of("vtkMRMLSegmentationNode"):
         if other is not segmentation:
             overlay.show_uncertainty(other, False)
-    is_new = _show_image(volume)
+    is_new = _show_image(volume, anew)
     if segmentation is not None:
         overlay.show_uncertainty(segmentation, with_uncertainty)
     if volume is not None and is_new:
@@ -58,9 +61,13 @@ def follow(
 
 
 def is_shown(volume: Any) -> bool:
-    """Whether a volume is the image in all slice views."""
-    composites = nodes_of("vtkMRMLSliceCompositeNode")
-    return volume is not None and all(node.GetBackgroundVolumeID() == volume.GetID() for node in composites)
+    """Whether a volume is the image in one of the slice views that are seen, or there are no views."""
+    composites, seen = nodes_of("vtkMRMLSliceCompositeNode"), nodes_of("vtkMRMLSliceNode")
+    layouts = {view.GetLayoutName() for view in seen if view.IsMappedInLayout()}
+    seen = [node for node in composites if node.GetLayoutName() in layouts] or composites  # else there is no window
+    if volume is None:
+        return False
+    return not seen or any(node.GetBackgroundVolumeID() == volume.GetID() for node in seen)
 
 
 @contextmanager
@@ -146,11 +153,13 @@ def is_tilted(volume: Any) -> bool:
     return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
 
 
-def _show_image(volume: Any) -> bool:
-    """Whether any view showed another image before."""
+def _show_image(volume: Any, anew: bool) -> bool:
+    """Whether any view that has to show it showed another image before, or none."""
     wanted, is_new = volume.GetID() if volume is not None else None, False
+    everywhere = anew or not is_shown(volume)
     for composite in nodes_of("vtkMRMLSliceCompositeNode"):
-        if composite.GetBackgroundVolumeID() != wanted:
+        shown = composite.GetBackgroundVolumeID()
+        if shown != wanted and (everywhere or shown is None):
             composite.SetBackgroundVolumeID(wanted)
             composite.SetForegroundVolumeID(None)  # it lay over another patient's image
             composite.SetLabelVolumeID(None)

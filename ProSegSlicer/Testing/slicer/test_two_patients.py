@@ -20,19 +20,29 @@ from ProSegSlicerLib.volumes import add_volume, ijk_to_ras
 
 
 @pytest.fixture
-def view(scene: Any) -> Iterator[Any]:
-    """A slice view with its logic, as Slicer's layout makes one; gives its composite node."""
-    logic = slicer.vtkMRMLSliceLogic()
-    logic.SetMRMLScene(scene)
-    logic.SetMRMLApplicationLogic(application_logic())
-    logic.AddSliceNode("Red")
+def add_view(scene: Any) -> Iterator[Any]:
+    """Makes a slice view with its logic, as Slicer's layout does; gives its composite node."""
     logics = vtk.vtkCollection()
-    logics.AddItem(logic)
+
+    def add(name: str) -> Any:
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLScene(scene)
+        logic.SetMRMLApplicationLogic(application_logic())
+        logic.AddSliceNode(name)
+        logics.AddItem(logic)
+        return logic.GetSliceCompositeNode()
+
     application_logic().SetSliceLogics(logics)
-    yield logic.GetSliceCompositeNode()
+    yield add
     application_logic().SetSliceLogics(None)
-    for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
-        scene.RemoveNode(node)
+    for logic in map(logics.GetItemAsObject, range(logics.GetNumberOfItems())):
+        for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
+            scene.RemoveNode(node)
+
+
+@pytest.fixture
+def view(add_view: Any) -> Any:
+    return add_view("Red")
 
 
 def settle(case: Any) -> None:
@@ -282,6 +292,42 @@ def test_what_is_shown_while_the_reader_is_in_another_module_stays_until_the_pan
     settle(case)
     assert shown(view)[0] is a
     case.widget.parent.isEntered = True
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
+
+
+def test_an_image_that_the_reader_hung_beside_the_patients_stays_until_another_is_chosen(
+    case: Any, view: Any, add_view: Any, patients: Any
+) -> None:
+    a, _, b, zones_b = patients
+    yellow = add_view("Yellow")
+    assert check(case, view) == (b, zones_b)
+    assert yellow.GetBackgroundVolumeID() == b.GetID()  # a view that is new shows what the others show
+    diffusion = add_volume(make_result().image, "ADC")
+    assert check(case, view) == (b, zones_b)
+    yellow.SetBackgroundVolumeID(diffusion.GetID())
+    case.widget.enter()
+    assert case.segment(b) is zones_b
+    assert check(case, view) == (b, zones_b)
+    assert yellow.GetBackgroundVolumeID() == diffusion.GetID()
+    view.SetBackgroundVolumeID(diffusion.GetID())  # now no view shows what the panel names
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
+    assert yellow.GetBackgroundVolumeID() == b.GetID()
+    yellow.SetBackgroundVolumeID(diffusion.GetID())
+    case.select(a)
+    check(case, view)
+    assert yellow.GetBackgroundVolumeID() == a.GetID()
+
+
+def test_a_view_of_another_layout_does_not_count_as_showing_the_patient(
+    case: Any, view: Any, add_view: Any, patients: Any
+) -> None:
+    a, _, b, zones_b = patients
+    add_view("Yellow")
+    check(case, view)
+    next(node for node in nodes_of("vtkMRMLSliceNode") if node.GetLayoutName() == "Red").SetMappedInLayout(1)
+    view.SetBackgroundVolumeID(a.GetID())  # as the Segment Editor does, in the views of the layout alone
     case.widget.enter()
     assert check(case, view) == (b, zones_b)
 
