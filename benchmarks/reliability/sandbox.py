@@ -145,6 +145,8 @@ class Nursery:
         folder = self.scratch / f"run {self._runs}"
         for name in ("out", "tmp"):
             (folder / name).mkdir(parents=True)
+        for name in ("stdout", "stderr"):  # it may be stopped before it opens them
+            (folder / name).touch()
         output = folder / "out" / "zones.nii.gz"
         before = listing(source.parent)
         arguments = ["segment", str(source), "-o", str(output), *options]
