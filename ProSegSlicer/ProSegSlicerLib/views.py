@@ -62,9 +62,8 @@ def follow(
 
 def is_shown(volume: Any) -> bool:
     """Whether a volume is the image in one of the slice views that are seen, or there are no views."""
-    composites, seen = nodes_of("vtkMRMLSliceCompositeNode"), nodes_of("vtkMRMLSliceNode")
-    layouts = {view.GetLayoutName() for view in seen if view.IsMappedInLayout()}
-    seen = [node for node in composites if node.GetLayoutName() in layouts] or composites  # else there is no window
+    composites, names = nodes_of("vtkMRMLSliceCompositeNode"), {view.GetLayoutName() for view in _in_layout()}
+    seen = [node for node in composites if node.GetLayoutName() in names] or composites
     if volume is None:
         return False
     return not seen or any(node.GetBackgroundVolumeID() == volume.GetID() for node in seen)
@@ -125,7 +124,7 @@ def go_to_gland(segmentation: Any) -> None:
 def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:
     """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
 
-    Of several such views it is the first, Slicer's red one. Where the view cuts across the slices, the one counts that
+    Of several such views in the layout it is the first, Slicer's red one. Where the view cuts across the slices, the one counts that
     it shows where the gland is: the one that ``overlay.jump_to_slice`` would go to.
 
     Args:
@@ -136,7 +135,7 @@ def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple
     places = np.array([overlay.to_world(segmentation, centre) for centre in centres])
     axis = matrix_of(labelmap)[:3, slice_axis(labelmap)]
     start, end = (np.array(overlay.to_world(segmentation, tuple(point))) for point in (centres[0], centres[0] + axis))
-    for view in nodes_of("vtkMRMLSliceNode"):
+    for view in _in_layout():
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
         normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
         step = abs(normal @ (end - start))
@@ -151,6 +150,12 @@ def is_tilted(volume: Any) -> bool:
     axes = ijk_to_ras(volume)[:3, :3]
     axes = np.abs(axes / np.linalg.norm(axes, axis=0))
     return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
+
+
+def _in_layout() -> list[Any]:
+    """The slice views of the layout, which are those that are seen; without any layout all that there are."""
+    shown = [view for view in nodes_of("vtkMRMLAbstractViewNode") if view.IsMappedInLayout()]
+    return [view for view in shown if view.IsA("vtkMRMLSliceNode")] if shown else nodes_of("vtkMRMLSliceNode")
 
 
 def _show_image(volume: Any, anew: bool) -> bool:
