@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from proseg.dicom.meta import head_of, is_dicom, is_mr_image
 from proseg.errors import InputError
-from proseg.images.foreign import has_bytes, is_absent, is_archive
+from proseg.images.foreign import has_bytes, is_absent, is_packed_slice, is_unread
 from proseg.images.names import IMAGE_ENDINGS, RESULT_ENDINGS, companions, image_ending
 from proseg.reading.archives import ENDING, Archive, within_zip
 from proseg.system.folders import walk
@@ -113,7 +113,11 @@ def find_cases(
         if (study := _study([file for file in files if not image_ending(file.name)])) is not None:
             dicom[place] = study
         else:
-            gone = [file for file in files if _ABSENT.fullmatch(file.suffix) and is_absent(file)]
+            gone = [
+                file
+                for file in files
+                if is_packed_slice(file.name) or (_ABSENT.fullmatch(file.suffix) and is_absent(file))
+            ]
             # a folder with others in it would be read with the studies that lie there
             absent += [place] if len(gone) > 1 and not any(path.is_dir() for path in place.iterdir()) else gone
     if root in closed:
@@ -152,7 +156,7 @@ def _has_ending(name: str, endings: tuple[str, ...]) -> bool:
 
 
 def _is_image(file: Path) -> bool:
-    if is_archive(file.name) and (file.is_file() or file.is_symlink()):
+    if is_unread(file.name) and (file.is_file() or file.is_symlink()):
         return True
     if not image_ending(file.name) or _has_ending(file.name, RESULT_ENDINGS):
         return False
