@@ -59,12 +59,17 @@ def test_a_card_says_what_was_found_and_what_to_look_at(tmp_path):
         tmp_path,
         {
             **{"id": "a", "warning_flags": "1", "flag_codes": "low_confidence_slices;touches_border"},
-            **{"slices_to_check": "3;4;5;9", "lowest_confidence": "0.284", "psa_density": "0.154"},
+            **{
+                "slices_to_check": "3;4;5;9",
+                "slices_to_check_superior_mm": "-4.5;-1.5;1.5;13.5",
+                "lowest_confidence": "0.284",
+                "psa_density": "0.154",
+            },
         },
     )
     for words in ("12.2 mL", "30.5 mL", "gland 42.8 mL", "PSA density 0.15", "low confidence slices, touches border"):
         assert words in page
-    assert "slices 3–5, 9" in page
+    assert "slices 3–5, 9 (S −4.5 to 1.5, 13.5 mm)" in page
     assert "confidence down to 28%" in page
 
 

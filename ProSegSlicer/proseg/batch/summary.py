@@ -178,7 +178,7 @@ def _doubts(row: Row) -> str:
         named = [html.escape(code.replace("_", " ")) for code in dict.fromkeys(codes.split(";"))]
         words.append(", ".join(named))
     if slices := str(row.get("slices_to_check", "")):
-        words.append(f"slices {html.escape(_ranges(slices))}")
+        words.append(html.escape(_named_slices(slices, str(row.get("slices_to_check_superior_mm", "")))))
     if (confidence := _number(row.get("lowest_confidence"))) is not None:
         low = ' class="low"' if confidence < LOW_CONFIDENCE else ""
         words.append(f"<span{low}>confidence down to {confidence:.0%}</span>")
@@ -201,15 +201,22 @@ def _order(row: Row) -> tuple[int, float, float, float, str]:
     return place, -critical, -warnings, 1.0 if confidence is None else confidence, str(row["id"])
 
 
-def _ranges(slices: str) -> str:
-    """``3;4;5;9`` as ``3-5, 9``."""
-    spans: list[list[int]] = []
-    for index in map(int, slices.split(";")):
-        if spans and index == spans[-1][1] + 1:
-            spans[-1][1] = index
+def _named_slices(slices: str, superior_mm: str) -> str:
+    """``3;4;5;9`` as ``slices 3–5, 9``, and where these lie, if that is known."""
+    indices, lie = (text.split(";") if text else [] for text in (slices, superior_mm))
+    spans: list[list[int]] = []  # places in the list
+    for place, index in enumerate(indices):
+        if place and int(index) == int(indices[place - 1]) + 1:
+            spans[-1][1] = place
         else:
-            spans.append([index, index])
-    return ", ".join(str(first) if first == last else f"{first}\u2013{last}" for first, last in spans)
+            spans.append([place, place])
+
+    def said(words: list[str], to: str) -> str:
+        ends = [(words[first], words[last]) for first, last in spans]
+        return ", ".join(low if low == high else f"{low}{to}{high}" for low, high in ends).replace("-", "\u2212")
+
+    where = f" (S {said(lie, ' to ')} mm)" if len(lie) == len(indices) else ""
+    return f"slices {said(indices, '–')}{where}"
 
 
 def _linked(name: str, inner: str, file: str, room: str, files: dict[str, set[str]]) -> str:

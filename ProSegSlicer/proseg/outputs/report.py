@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proseg.flags import Severity
-from proseg.images.geometry import orientation_code
+from proseg.images.geometry import orientation_code, superior_mm
 from proseg.outputs.review import Comparison, Review, ReviewStatus, fingerprint, status
 from proseg.segmentation.result import Findings, Provenance, SegmentationResult
 
@@ -31,7 +31,8 @@ INTENDED_USE = "Research use: a qualified reader reviews and corrects every cont
 COLUMNS = (
     *("name", "gland_found", "pz_ml", "cg_ml", "gland_ml", "width_mm", "height_mm", "length_mm", "ellipsoid_ml"),
     *("psa_ng_ml", "psa_density"),  # the density in ng/mL per mL
-    *("critical_flags", "warning_flags", "info_flags", "flag_codes", "slices_to_check", "lowest_confidence"),
+    *("critical_flags", "warning_flags", "info_flags", "flag_codes", "slices_to_check"),
+    *("slices_to_check_superior_mm", "lowest_confidence"),
     *("review_status", "reviewer", "reviewed_at", "edited", "pz_dice_with_ai", "cg_dice_with_ai", "gland_dice_with_ai"),
     *("model", "model_version", "weights_sha256", "device", "total_s"),
 )
@@ -47,7 +48,8 @@ def report(
 ) -> dict[str, Any]:
     """What a run found, and who reviewed it, as plain numbers, strings, lists and dictionaries.
 
-    Units stand in the keys (``_ml``, ``_mm``, ``_s``); slices are zero-based along the input's slice axis; axes of
+    Units stand in the keys (``_ml``, ``_mm``, ``_s``); slices are zero-based along the input's slice axis, and
+    ``superior_mm`` is where 3D Slicer's axial view shows them; axes of
     size and spacing are in the order of the input file (i, j, k). Flags and confidence are those of the networks' own
     contours; ``review.edited`` says whether these were edited since, null where that is not known. So is
     ``provenance`` where no model drew them.
@@ -72,6 +74,7 @@ def report(
         "measurements": {name: _rounded(value) for name, value in findings.measurements.to_dict().items()},
         "slice_confidence": {str(index): _rounded(value) for index, value in sorted(findings.slice_confidence.items())},
         "slices_to_check": list(findings.slices_to_check),
+        "slices_to_check_superior_mm": [round(superior_mm(image, index), 1) for index in findings.slices_to_check],
         "flags": [
             {
                 "code": flag.code,
@@ -114,6 +117,7 @@ def report_row(content: Mapping[str, Any]) -> dict[str, str | float]:
         **{f"{severity.value}_flags": severities.count(severity.value) for severity in Severity},
         "flag_codes": ";".join(flag["code"] for flag in flags),
         "slices_to_check": ";".join(str(index) for index in content["slices_to_check"]),
+        "slices_to_check_superior_mm": ";".join(map(str, content.get("slices_to_check_superior_mm", ()))),
         "lowest_confidence": min(confidence, default=None),
         "review_status": review["status"],
         "reviewer": review["reviewer"],
