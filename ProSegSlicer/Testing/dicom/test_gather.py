@@ -156,6 +156,17 @@ def test_an_image_that_does_not_belong_to_the_volume_is_set_aside_with_a_note(tm
     assert read.notes[-1].startswith("Set aside: ")
 
 
+@pytest.mark.parametrize(("counts", "read"), [((12, 5), "0"), ((5, 12), "1"), ((12, 12), "1")])
+def test_repeats_in_one_series_are_told_apart_by_their_times_alone(tmp_path, counts, read):
+    for number, count in enumerate(counts):
+        tags = {"AcquisitionDate": "20240506", "AcquisitionTime": f"10{number}000"}
+        Made(count=count, tags=tags).write(tmp_path / str(number))
+    one_for_all(tmp_path)
+    image = read_t2w(tmp_path)
+    assert {file.parent.name for file in image.files} == {read}
+    assert first_pixels(image.image) == ALL
+
+
 def test_a_slice_that_is_needed_is_no_stray(tmp_path):
     files = Made().write(tmp_path)
     edit(files[5], ImageType=["DERIVED", "SECONDARY", "OTHER"])

@@ -38,6 +38,7 @@ PARTS: tuple[tuple[str, Callable[[Header], Hashable]], ...] = (
     ("sequence", lambda header: header.sequence_name),
     ("time", lambda header: header.time),
     ("acquisition", lambda header: header.acquisition),
+    ("acquired", lambda header: header.acquired),
 )
 
 
