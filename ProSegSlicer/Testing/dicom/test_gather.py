@@ -67,6 +67,32 @@ def test_images_with_uids_of_their_own_are_put_together_wherever_they_lie(tmp_pa
     assert read.notes[0].startswith("Read series 4 “ax t2”")
 
 
+def test_numbers_that_are_new_for_every_file_as_well_do_not_matter(tmp_path):
+    for number, file in enumerate(beside(tmp_path, Made(3, "t2_tse_sag", SAGITTAL))):
+        edit(file, SeriesNumber=100 + number)
+    anew(tmp_path, "SeriesInstanceUID", "SOPInstanceUID")
+    assert first_pixels(read_t2w(tmp_path).image) == ALL
+
+
+@pytest.mark.parametrize("part_of", [lambda k: k // 6, lambda k: k % 2, lambda k: k % 3])
+def test_parts_of_a_volume_with_uids_of_their_own_are_put_together(tmp_path, part_of):
+    for k, file in enumerate(Made().write(tmp_path)):
+        edit(file, SeriesInstanceUID=f"1.2.3.4.{part_of(k)}")
+    read = read_t2w(tmp_path)
+    assert first_pixels(read.image) == ALL
+    assert any("had several series UIDs" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_a_repeat_of_the_same_number_is_no_part_of_the_volume(tmp_path, shift):
+    Made().write(tmp_path / "a")
+    for k, file in enumerate(Made().write(tmp_path / "b")):
+        edit(file, ImagePositionPatient=[-30, -30, -30 + 3 * k + shift])
+    read = read_t2w(tmp_path)
+    assert len({file.parent for file in read.files}) == 1
+    assert read.image.GetSpacing()[2] == 3
+
+
 def test_nameless_patients_with_uids_for_every_file_are_kept_apart_by_their_folders(tmp_path):
     for name, start in (("a", -30), ("b", -31.3)):
         Made(patient="", tags={"PatientID": ""}).write(tmp_path / name)
