@@ -5,20 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
+import slicer.util
 
 from proseg.errors import InputError
 from ProSegSlicerLib import overlay
-from ProSegSlicerLib.scene import application_logic, nodes_of
+from ProSegSlicerLib.scene import application_logic, mrml_scene, nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
 LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
+# Slicer's usual views: orientation, and colour of the bar.
+VIEWS = {
+    "Red": ("Axial", (0.953, 0.290, 0.200)),
+    "Green": ("Coronal", (0.431, 0.690, 0.294)),
+    "Yellow": ("Sagittal", (0.929, 0.835, 0.298)),
+}
 TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
 
 
@@ -48,7 +56,7 @@ def follow(
     if volume is not None and is_new:
         if in_its_plane and is_tilted(volume):
             turn(volume, in_its_plane)
-        _fit()
+        _fit(volume)
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
 
@@ -124,9 +132,55 @@ def _show_image(volume: Any) -> bool:
     return is_new
 
 
-def _fit() -> None:
+def _fit(volume: Any) -> None:
     logics = application_logic().GetSliceLogics()
-    for number in range(logics.GetNumberOfItems() if logics else 0):
-        logic = logics.GetItemAsObject(number)
+    found = [logics.GetItemAsObject(number) for number in range(logics.GetNumberOfItems() if logics else 0)]
+    fitted = []
+    for logic in found:
         if slicer.vtkMRMLSliceLogic.SafeDownCast(logic):
             logic.FitSliceToBackground()
+            fitted.append(logic.GetSliceNode())
+    for view in nodes_of("vtkMRMLSliceNode"):
+        if view not in fitted:  # without a window nobody sees it, until the scene that it is saved with is opened
+            _fit_by_hand(view, volume)
+
+
+def _fit_by_hand(view: Any, volume: Any) -> None:
+    """Have a slice view without a window hold the whole of a volume, and be centred on it."""
+    box = [0.0] * 6
+    volume.GetRASBounds(box)
+    low, high = np.array(box[::2]), np.array(box[1::2])
+    view.JumpSliceByCentering(*((low + high) / 2))
+    axes = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, :2]
+    wide, high_mm = np.abs(axes.T) @ (high - low)
+    columns, rows, _ = view.GetDimensions()
+    pixel = max(wide / columns, high_mm / rows)
+    view.SetFieldOfView(columns * pixel, rows * pixel, view.GetFieldOfView()[2])
+
+
+@contextmanager
+def there() -> Iterator[None]:
+    """Meanwhile there are slice views also where Slicer runs without a window; a scene that is saved holds them.
+
+    Whoever opens it in Slicer sees in the views of these names what they were set to.
+    """
+    scene, made = mrml_scene(), []
+    if not nodes_of("vtkMRMLSliceCompositeNode"):
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        for name, (orientation, colour) in VIEWS.items():
+            for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+                node = scene.CreateNodeByClass(kind)
+                node.UnRegister(None)  # the Python reference holds it
+                node.SetSingletonTag(name)
+                node.SetLayoutName(name)
+                node.SetName(name)
+                made.append(scene.AddNode(node))
+            view = made[-2]
+            view.SetLayoutLabel(name[0])
+            view.SetLayoutColor(*colour)
+            view.SetOrientation(orientation)
+    try:
+        yield
+    finally:
+        for node in made:
+            scene.RemoveNode(node)
