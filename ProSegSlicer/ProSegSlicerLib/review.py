@@ -122,6 +122,12 @@ def restore_ai(segmentation: Any) -> None:
 
 def unfit(segmentation: Any) -> str:
     """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
+    volume = input_volume(segmentation)
+    if volume is not None and volume.GetTransformNodeID() != segmentation.GetTransformNodeID():
+        return (
+            f"{segmentation.GetName()} and {volume.GetName()} are not under one transform, so the contours are shown "
+            "elsewhere than the gland: put both under the same one, or neither, then sign."
+        )
     try:
         current = zones(segmentation)
     except InputError as error:

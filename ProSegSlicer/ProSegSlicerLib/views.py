@@ -72,10 +72,10 @@ def turn(volume: Any, in_its_plane: bool) -> None:
 
 def show_contours(segmentation: Any) -> None:
     """Show these contours, whatever hid them, and hide all others; None hides all."""
-    for other in nodes_of("vtkMRMLSegmentationNode"):
-        display = other.GetDisplayNode()
-        if display is not None and bool(display.GetVisibility()) is not (other is segmentation):
-            display.SetVisibility(other is segmentation)
+    mine = segmentation.GetDisplayNode() if segmentation is not None else None  # a copy may share it
+    for display in {node.GetDisplayNode() for node in nodes_of("vtkMRMLSegmentationNode")} - {None}:
+        if bool(display.GetVisibility()) is not (display is mine):
+            display.SetVisibility(display is mine)
 
 
 def go_to_gland(segmentation: Any) -> None:

@@ -58,6 +58,17 @@ def test_what_is_empty_or_lacks_a_zone_is_not_signed(segmentation: Any) -> None:
         review.sign_off(segmentation, "Ann")
 
 
+def test_what_is_shown_beside_the_gland_is_not_signed(segmentation: Any, volume: Any, scene: Any) -> None:
+    moved = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    for node in (volume, segmentation):
+        node.SetAndObserveTransformNodeID(moved.GetID())
+        if node is volume:
+            with pytest.raises(InputError, match="not under one transform"):
+                review.sign_off(segmentation, "Ann")
+    review.sign_off(segmentation, "Ann")
+    assert review.review(segmentation)[0] is ReviewStatus.REVIEWED
+
+
 def test_the_readers_own_segments_are_signed_too(segmentation: Any) -> None:
     lesion = segmentation.GetSegmentation().AddEmptySegment("lesion", "Lesion")
     draw(segmentation, lesion, MIDDLE)
