@@ -125,9 +125,15 @@ def unfit(segmentation: Any) -> str:
     nothing = "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
     if not segmentation.GetSegmentation().GetNumberOfSegments():
         return nothing
-    if input_volume(segmentation) is None:
+    volume = input_volume(segmentation)
+    if volume is None:
         name = segmentation.GetName()
         return f"Nobody can see on which image {name} is drawn: load it and choose it as input volume."
+    if volume.GetTransformNodeID() != segmentation.GetTransformNodeID():
+        return (
+            f"{segmentation.GetName()} and {volume.GetName()} are not under one transform, so the contours are shown "
+            "elsewhere than the gland: put both under the same one, or neither, then sign."
+        )
     try:
         current = zones(segmentation)
     except InputError as error:

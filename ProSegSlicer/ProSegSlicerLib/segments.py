@@ -88,9 +88,9 @@ def input_volume(segmentation: Any) -> Any | None:
 
 
 def segmentation_of(volume: Any) -> Any | None:
-    """The newest segmentation made from a volume, or None."""
+    """The newest segmentation made from a volume, or None; what is hidden from selectors is nobody's choice."""
     made = filter(is_zonal, reversed(nodes_of("vtkMRMLSegmentationNode")))
-    return next((node for node in made if input_volume(node) is volume), None)
+    return next((node for node in made if input_volume(node) is volume and not node.GetHideFromEditors()), None)
 
 
 def is_zonal(segmentation: Any) -> bool:

@@ -12,15 +12,22 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
+import slicer.util
 
 from proseg.errors import InputError
 from ProSegSlicerLib import overlay
-from ProSegSlicerLib.scene import application_logic, nodes_of
+from ProSegSlicerLib.scene import application_logic, mrml_scene, nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
 TURNED = "ProSegSlicer.Turned"  # of a slice view's node: that it was turned to the planes of a tilted image
 LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
+# Slicer's usual views: orientation, and colour of the bar.
+VIEWS = {
+    "Red": ("Axial", (0.953, 0.290, 0.200)),
+    "Green": ("Coronal", (0.431, 0.690, 0.294)),
+    "Yellow": ("Sagittal", (0.929, 0.835, 0.298)),
+}
 TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
 
 
@@ -55,7 +62,7 @@ def follow(
             turn(volume, in_its_plane)
         else:
             _turn_back()
-        _fit()
+        _fit(volume)
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
 
@@ -97,10 +104,10 @@ def turn(volume: Any, in_its_plane: bool) -> None:
 
 def show_contours(segmentation: Any) -> None:
     """Show these contours, whatever hid them, and hide all others; None hides all."""
-    for other in nodes_of("vtkMRMLSegmentationNode"):
-        display = other.GetDisplayNode()
-        if display is not None and bool(display.GetVisibility()) is not (other is segmentation):
-            display.SetVisibility(other is segmentation)
+    mine = segmentation.GetDisplayNode() if segmentation is not None else None  # a copy may share it
+    for display in {node.GetDisplayNode() for node in nodes_of("vtkMRMLSegmentationNode")} - {None}:
+        if bool(display.GetVisibility()) is not (display is mine):
+            display.SetVisibility(display is mine)
 
 
 def hide_contours(segmentation: Any) -> None:
@@ -180,9 +187,55 @@ def _turn_back() -> None:
             view.SetOrientationToDefault()
 
 
-def _fit() -> None:
+def _fit(volume: Any) -> None:
     logics = application_logic().GetSliceLogics()
-    for number in range(logics.GetNumberOfItems() if logics else 0):
-        logic = logics.GetItemAsObject(number)
+    found = [logics.GetItemAsObject(number) for number in range(logics.GetNumberOfItems() if logics else 0)]
+    fitted = []
+    for logic in found:
         if slicer.vtkMRMLSliceLogic.SafeDownCast(logic):
             logic.FitSliceToBackground()
+            fitted.append(logic.GetSliceNode())
+    for view in nodes_of("vtkMRMLSliceNode"):
+        if view not in fitted:  # without a window nobody sees it, until the scene that it is saved with is opened
+            _fit_by_hand(view, volume)
+
+
+def _fit_by_hand(view: Any, volume: Any) -> None:
+    """Have a slice view without a window hold the whole of a volume, and be centred on it."""
+    box = [0.0] * 6
+    volume.GetRASBounds(box)
+    low, high = np.array(box[::2]), np.array(box[1::2])
+    view.JumpSliceByCentering(*((low + high) / 2))
+    axes = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, :2]
+    wide, high_mm = np.abs(axes.T) @ (high - low)
+    columns, rows, _ = view.GetDimensions()
+    pixel = max(wide / columns, high_mm / rows)
+    view.SetFieldOfView(columns * pixel, rows * pixel, view.GetFieldOfView()[2])
+
+
+@contextmanager
+def there() -> Iterator[None]:
+    """Meanwhile there are slice views also where Slicer runs without a window; a scene that is saved holds them.
+
+    Whoever opens it in Slicer sees in the views of these names what they were set to.
+    """
+    scene, made = mrml_scene(), []
+    if not nodes_of("vtkMRMLSliceCompositeNode"):
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        for name, (orientation, colour) in VIEWS.items():
+            for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+                node = scene.CreateNodeByClass(kind)
+                node.UnRegister(None)  # the Python reference holds it
+                node.SetSingletonTag(name)
+                node.SetLayoutName(name)
+                node.SetName(name)
+                made.append(scene.AddNode(node))
+            view = made[-2]
+            view.SetLayoutLabel(name[0])
+            view.SetLayoutColor(*colour)
+            view.SetOrientation(orientation)
+    try:
+        yield
+    finally:
+        for node in made:
+            scene.RemoveNode(node)

@@ -14,10 +14,14 @@ import SimpleITK as sitk
 import slicer
 import slicer.util
 from Testing.made_results import make_result
+from Testing.slicer import standins
 from Testing.slicer.batch_runs import MadeClient, failed, run
 
 from proseg.worker import client as worker_client
-from ProSegSlicerLib import batch
+from ProSegSlicerLib import batch, views
+from ProSegSlicerLib.scene import nodes_of
+from ProSegSlicerLib.segments import zones
+from ProSegSlicerLib.volumes import add_volume, middle_slice, slice_centre
 
 
 @pytest.fixture
@@ -72,6 +76,30 @@ def test_a_file_that_is_gone_is_made_again_and_a_new_kind_is_added_without_touch
     assert run(source, first.output, "--mrb").code == 0
     assert (first.output / "b.seg.nrrd").read_bytes() == b"edited by a reader"
     assert first.files() == {"results.csv", "a.seg.nrrd", "a.mrb", "b.seg.nrrd", "b.mrb"}
+
+
+def test_a_scene_opens_on_the_image_fitted_at_the_glands_middle(made, source, scene, tmp_path):
+    """Slicer without a window has no views, so the scene brings what those of Slicer with a window shall show."""
+    ran = run(source, source.parent / "out", "--mrb")
+    assert nodes_of("vtkMRMLSliceNode") == []
+    add_volume(make_result().image, "Another patient")
+    with views.there(), standins._scene_files(scene):
+        views.follow(scene.GetFirstNodeByName("Another patient"), None)
+        assert scene.ReadFromMRB(str(ran.output / "a.mrb"))
+        volume, (segmentation,) = scene.GetFirstNodeByName("a"), nodes_of("vtkMRMLSegmentationNode")
+        assert segmentation.GetDisplayNode().GetVisibility()
+        shown, planes = nodes_of("vtkMRMLSliceCompositeNode"), nodes_of("vtkMRMLSliceNode")
+        assert [node.GetBackgroundVolumeID() for node in shown] == [volume.GetID()] * 3
+        assert [node.GetLayoutName() for node in planes] == ["Red", "Green", "Yellow"]
+        box = [0.0] * 6
+        volume.GetRASBounds(box)
+        size = max(high - low for low, high in zip(box[::2], box[1::2], strict=True))
+        labelmap = zones(segmentation)
+        middle = slice_centre(labelmap, middle_slice(labelmap))
+        for plane in planes:
+            assert size / 3 < max(plane.GetFieldOfView()[:2]) < 2 * size
+            matrix = slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS())
+            assert abs((middle - matrix[:3, 3]) @ matrix[:3, 2]) < 0.5  # it cuts the gland's middle
 
 
 def test_only_overwrite_replaces_a_result(made, source):

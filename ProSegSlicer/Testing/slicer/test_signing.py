@@ -65,6 +65,17 @@ def test_contours_whose_image_nobody_sees_are_not_signed(segmentation: Any, volu
     assert review.review(segmentation)[0] is ReviewStatus.UNREVIEWED
 
 
+def test_what_is_shown_beside_the_gland_is_not_signed(segmentation: Any, volume: Any, scene: Any) -> None:
+    moved = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    for node in (volume, segmentation):
+        node.SetAndObserveTransformNodeID(moved.GetID())
+        if node is volume:
+            with pytest.raises(InputError, match="not under one transform"):
+                review.sign_off(segmentation, "Ann")
+    review.sign_off(segmentation, "Ann")
+    assert review.review(segmentation)[0] is ReviewStatus.REVIEWED
+
+
 def test_the_readers_own_segments_are_signed_too(segmentation: Any) -> None:
     lesion = segmentation.GetSegmentation().AddEmptySegment("lesion", "Lesion")
     draw(segmentation, lesion, MIDDLE)
