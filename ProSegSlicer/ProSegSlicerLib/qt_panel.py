@@ -50,7 +50,6 @@ class Panel(VTKObservationMixin):
         self._volume: Any = None
         self._segmentation: Any = None
         self._watched: Any = None  # what is inside ``_segmentation``: the edits are told by that
-        self._is_3d_shown = False
         self._is_binding, self._turns = False, True
         self._edited_zone = ""
         self._reviewer: str | None = None  # as the parameter node had it last
@@ -169,11 +168,12 @@ class Panel(VTKObservationMixin):
             self.ui.reviewerEdit.text = p.reviewer or user_name()
         self._volume = wanted[0]
         self._watch(wanted[1])
-        if wanted != before:
-            self._turns = p.turnViews
-            self._follow(anew=wanted[0] is not before[0])
-        self._show_in_views()
-        self.refresh()
+        with busy():
+            if wanted != before:
+                self._turns = p.turnViews
+                self._follow(anew=wanted[0] is not before[0])
+            self._show_in_views()
+            self.refresh()
 
     def _matching(self, volume: Any, segmentation: Any) -> tuple[Any, Any]:
         """The selection as it has to be, so that both are of one patient."""
@@ -237,7 +237,6 @@ class Panel(VTKObservationMixin):
         for event in events if inside is not None else ():
             self.addObserver(inside, event, self._on_edit)
         self._segmentation, self._watched = segmentation, inside
-        self._is_3d_shown = segmentation is not None and overlay.is_3d_shown(segmentation)
 
     def _on_edit(self, _caller: Any = None, _event: Any = None) -> None:
         self._edited_zone = zone_being_edited(self._segmentation) or self._edited_zone
@@ -252,18 +251,11 @@ class Panel(VTKObservationMixin):
                 segments.make_own_neutral(self._segmentation)
             except InputError:  # without a grid there are no zones
                 pass
-            self._follow_3d()
         with busy():
             self.refresh()
 
-    def _follow_3d(self) -> None:
-        """Tick what Slicer's own Show 3D button did."""
-        shown = overlay.is_3d_shown(self._segmentation)
-        if shown is not self._is_3d_shown and self.parameters is not None:
-            self._is_3d_shown = self.parameters.show3D = shown
-
     def _show_in_views(self) -> None:
-        """Show the uncertainty and the surfaces, or not, as ticked."""
+        """Show the uncertainty, or not, and turn the views, as ticked."""
         p = self.parameters
         if self._segmentation is None:
             return
@@ -273,9 +265,6 @@ class Panel(VTKObservationMixin):
             self._turns = p.turnViews
             if self._volume is not None:
                 views.turn(self._volume, in_its_plane=self._turns)
-        if p.show3D != self._is_3d_shown:  # only when ticked: whoever hides them elsewhere has reasons
-            self._is_3d_shown = p.show3D
-            overlay.show_3d(self._segmentation, p.show3D)
 
     def _on_done(self, job: Job) -> None:
         p = self.parameters
