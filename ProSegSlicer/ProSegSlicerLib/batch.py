@@ -250,22 +250,24 @@ def _through_the_scene(name: str, answer: dict[str, Any], targets: Sequence[Path
     """
     import SimpleITK as sitk
 
+    from ProSegSlicerLib import views
     from ProSegSlicerLib.exports import export
     from ProSegSlicerLib.job import take_in
     from ProSegSlicerLib.scene import mrml_scene
-    from ProSegSlicerLib.views import follow
     from ProSegSlicerLib.volumes import add_volume
 
     made = {target: folder / target.name for target in targets}
     try:
         volume = add_volume(sitk.ReadImage(answer["image"]), name)
         segmentation = take_in(answer, volume)
-        follow(volume, segmentation)  # so that a scene opens on the gland
         for file in made.values():
             if file.suffix != SCENE:
                 export(segmentation, file)
-            elif not mrml_scene().WriteToMRB(str(file)):
-                raise OutputError(f"Slicer could not write {file.name}.", "Free some disk space and try again.")
+                continue
+            with views.usual():
+                views.follow(volume, segmentation)  # so that a scene opens on the gland
+                if not mrml_scene().WriteToMRB(str(file)):
+                    raise OutputError(f"Slicer could not write {file.name}.", "Free some disk space and try again.")
     finally:
         mrml_scene().Clear(0)
     return made

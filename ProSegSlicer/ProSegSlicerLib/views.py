@@ -12,13 +12,19 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
+import vtk
 
 from proseg.errors import InputError
 from ProSegSlicerLib import overlay
-from ProSegSlicerLib.scene import application_logic, nodes_of
+from ProSegSlicerLib.scene import application_logic, mrml_scene, nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
+USUAL = {  # Slicer's slice views: orientation, letter, colour
+    "Red": ("Axial", "R", (0xF3, 0x4A, 0x33)),
+    "Green": ("Coronal", "G", (0x6E, 0xB0, 0x4B)),
+    "Yellow": ("Sagittal", "Y", (0xED, 0xD5, 0x4C)),
+}
 TURNED = "ProSegSlicer.Turned"  # of a slice view's node: that it was turned to the planes of a tilted image
 LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
 TILTED = 1e-3  # how far from an axis, as a sine, the axes of an image may point and still count as along it
@@ -67,6 +73,35 @@ def is_shown(volume: Any) -> bool:
     if volume is None:
         return False
     return not seen or any(node.GetBackgroundVolumeID() == volume.GetID() for node in seen)
+
+
+@contextmanager
+def usual() -> Iterator[None]:
+    """Meanwhile the scene has Slicer's three slice views, where no window made any: one that is written has them.
+
+    Without them a scene opens on black views, which Slicer has no reason to fill.
+    """
+    if nodes_of("vtkMRMLSliceNode"):
+        yield
+        return
+    logics, made = vtk.vtkCollection(), []
+    for name, (orientation, label, colour) in USUAL.items():
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(application_logic())
+        logic.SetMRMLScene(mrml_scene())
+        node = logic.AddSliceNode(name)
+        node.SetOrientation(orientation)
+        node.SetLayoutLabel(label)
+        node.SetLayoutColor(*(channel / 255 for channel in colour))
+        logics.AddItem(logic)
+        made += [node, logic.GetSliceCompositeNode()]
+    application_logic().SetSliceLogics(logics)
+    try:
+        yield
+    finally:
+        application_logic().SetSliceLogics(None)
+        for node in made:
+            mrml_scene().RemoveNode(node)
 
 
 @contextmanager

@@ -107,6 +107,8 @@ def test_a_scene_file_brings_back_image_zones_report_and_uncertainty(ran, scene)
         io_logic.RemoveDataIOFromScene()
     volume = scene.GetFirstNodeByName("bob")
     segmentation = segmentation_of(volume)
+    views = [scene.GetNodeByID(f"vtkMRMLSliceCompositeNode{name}") for name in ("Red", "Green", "Yellow")]
+    assert [view.GetBackgroundVolumeID() for view in views] == [volume.GetID()] * 3  # it opens on its image
     assert ai_report(segmentation)["input"]["name"] == "bob.mha"
     again, written = (
         sitk.GetArrayFromImage(image)

@@ -358,3 +358,21 @@ def test_uncertainty_is_no_input(case: Any, scene: Any, view: Any, patients: Any
     case.select(a)
     scene.RemoveNode(a)
     assert check(case, view) == (None, None)
+
+
+def test_a_scene_written_without_a_window_has_slicers_views_on_the_gland(
+    scene: Any, tmp_path: Path, volume: Any
+) -> None:
+    from ProSegSlicerLib import views
+    from ProSegSlicerLib.segments import create_segmentation, set_zones
+
+    zones = create_segmentation(volume)
+    set_zones(zones, make_result().labelmap)
+    with views.usual():
+        views.follow(volume, zones)
+        made = {node.GetLayoutName(): node.GetOrientation() for node in nodes_of("vtkMRMLSliceNode")}
+        assert {node.GetBackgroundVolumeID() for node in nodes_of("vtkMRMLSliceCompositeNode")} == {volume.GetID()}
+        with views.usual():  # what is there is taken
+            assert len(nodes_of("vtkMRMLSliceNode")) == 3
+    assert list(made) == ["Red", "Green", "Yellow"]
+    assert not nodes_of("vtkMRMLSliceNode") + nodes_of("vtkMRMLSliceCompositeNode")

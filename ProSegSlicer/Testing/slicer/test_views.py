@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from ProSegSlicerLib.volumes import add_volume, ijk_to_ras, slice_centres
 
 
 @pytest.fixture
-def plane(scene: Any) -> Any:
+def plane(scene: Any) -> Iterator[Any]:
     node = scene.AddNewNodeByClass("vtkMRMLSliceNode")
     node.SetLayoutName("Red")
     node.SetOrientationToAxial()
-    return node
+    yield node
+    scene.RemoveNode(node)  # Clear leaves singletons
 
 
 @pytest.fixture
