@@ -246,8 +246,9 @@ def follower_for(cases: Iterable[str], files: Sequence[Path]) -> Follower:
     Raises:
         InputError: there is none.
     """
+    judged = set(cases)
     for file in files:
-        if not learned_from(file).intersection(cases):
+        if not learned_from(file) & judged:
             return load_follower(file)
     raise InputError("Every follower has learned from some of these cases.", "Give --followers of the same folds.")
 

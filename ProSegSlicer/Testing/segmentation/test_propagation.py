@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proseg.errors import InputError
@@ -41,7 +41,7 @@ def talkative(seed: int) -> Follower:
     return follower.eval()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 99), slices=st.lists(st.integers(0, SHAPE[0] - 1), min_size=1, max_size=12))
 def test_whatever_is_given_stays_voxel_for_voxel_whatever_the_follower_says(seed: int, slices: list[int]) -> None:
     drawn = np.random.default_rng(seed).integers(0, 3, SHAPE).astype(np.uint8)  # in no way a prostate
@@ -55,9 +55,10 @@ def test_whatever_is_given_stays_voxel_for_voxel_whatever_the_follower_says(seed
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 99), first=st.integers(0, 4), last=st.integers(4, 8), k=st.integers(0, 8))
+@example(first=4, last=4, k=0)  # one slice of gland, and more of it on either side of the ends
+@given(first=st.integers(0, 4), last=st.integers(4, 8), k=st.integers(0, 8))
 def test_with_ends_there_is_gland_between_them_none_beyond_and_the_given_slice_stays(
-    seed: int, first: int, last: int, k: int
+    first: int, last: int, k: int
 ) -> None:
     seen = made()
     drawn = seen.labels.copy()

@@ -60,6 +60,17 @@ def test_ends_alone_tell_what_was_edited_before_what_was_grown_and_what_is_the_n
     assert made.slice_origins[last] is SliceOrigin.REFINED
 
 
+@pytest.mark.parametrize("orientation", ["LPS", "RAI"])
+def test_edits_in_slices_that_are_not_given_are_named_when_they_are_drawn_over(orientation: str) -> None:
+    known = make_result(orientation)
+    given = edited(known, 6, CG)
+    five, six = (input_slice_indices(known.image, [k])[0] for k in (5, 6))
+    told = refined(known, given, Word.of(known.image, [five], None, None), *BY)
+    assert told.notes[-1].endswith(f"drawn over, in slices: {six}.")
+    kept = refined(known, given, Word.of(known.image, [five, six], None, None), *BY)
+    assert len(kept.notes) == len(told.notes) - 1
+
+
 def test_what_was_never_refined_says_nothing_of_whose_word_it_is() -> None:
     assert report(make_result(), "x.nrrd")["slice_origins"] == {}
 

@@ -97,7 +97,8 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         progress("Done", 1.0)
     found = result.measurements
     print(f"PZ {found.pz_ml:.1f} mL, CG {found.cg_ml:.1f} mL, gland {found.gland_ml:.1f} mL")
-    print(result.notes[-1])
+    for note in result.notes[len(t2w.notes) :]:
+        print(note)
     for path in filter(None, (options.output, options.report, options.preview)):
         print(f"Wrote {path}")
     return 0

@@ -97,9 +97,10 @@ def follow(
     before, drawn = seen.within(region)
     told = sorted({*kept, *_just_beyond(len(given), first, last)})
     probabilities = _spoken(before, drawn, own[region], told, follower)
+    beyond = _beyond(own, kept, _middle(seen.labels), first, last)
+    probabilities[:, beyond] = np.reshape((1, 0, 0), (3, 1, 1, 1))
     labels = np.zeros_like(given)
     labels[region] = clean_up(probabilities, seen.spacing_kji)
-    _end_at_empty(labels, own, kept, _middle(seen.labels))
     labels[kept] = own[kept]
     if first is not None or last is not None:
         labels = with_ends(labels, probabilities, region, seen.spacing_kji, first, last)
@@ -139,18 +140,16 @@ def _middle(labels: np.ndarray) -> int:
     return int(np.median(filled)) if filled.size else len(labels) // 2
 
 
-def _end_at_empty(labels: np.ndarray, given: np.ndarray, kept: list[int], middle: int) -> None:
-    """Clear, in place, what lies beyond slices given without gland, seen from the gland's middle.
+def _beyond(given: np.ndarray, kept: list[int], middle: int, first: int | None, last: int | None) -> np.ndarray:
+    """Which slices (K,) lie beyond the gland: beyond its ends, or beyond a slice given without gland.
 
-    The middle is moved to the nearest given slice with gland where it lies beyond all of these. A slice without gland
-    between given ones that have some ends nothing.
+    The latter is seen from the given slices with gland, from the gland's middle where there are none. A slice without
+    gland between given ones that have some ends nothing.
     """
-    filled = [k for k in kept if given[k].any()]
-    low, high = (filled[0], filled[-1]) if filled else (middle, middle)
-    middle = min(max(middle, low), high)
+    ks = np.arange(len(given))
+    beyond = (ks < (first or 0)) | (ks > (len(given) if last is None else last))
+    filled = [k for k in kept if given[k].any()] or [middle]
     for k in kept:
         if not given[k].any():
-            if k < min(middle, low):
-                labels[:k] = BACKGROUND
-            elif k > max(middle, high):
-                labels[k + 1 :] = BACKGROUND
+            beyond |= (ks < k) if k < filled[0] else (ks > k) if k > filled[-1] else False
+    return beyond

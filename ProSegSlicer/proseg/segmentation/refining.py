@@ -114,7 +114,7 @@ def refined(
         known,
         labelmap=labelmap,
         measurements=measure(labelmap, psa_ng_ml),
-        notes=(*known.notes, _note(before, labels, origins, word)),
+        notes=(*known.notes, _note(before, labels, origins, word), *_lost(before, drawn, labels, known.image, word)),
         slice_origins=dict(sorted(origins.items())),
     )
 
@@ -151,3 +151,13 @@ def _note(before: np.ndarray, after: np.ndarray, origins: dict[int, SliceOrigin]
         f"The reader gave {' and '.join(filter(None, (given, ends)))}, which stay as given. "
         f"Of the others {redrawn} were drawn again to fit, and {kept} are as the networks have them."
     )
+
+
+def _lost(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk.Image, word: Word) -> tuple[str, ...]:
+    """A sentence on edits in slices that were not given, which a refinement draws over: none may go unseen."""
+    edited = (before != drawn) & (before.any(axis=(1, 2)) & (before != after).any(axis=(1, 2)))[:, None, None]
+    ks = [k for k in np.flatnonzero(edited.any(axis=(1, 2))) if word.ks and k not in word.ks]
+    if not ks:
+        return ()
+    listed = ", ".join(map(str, input_slice_indices(image, ks)))
+    return (f"Other labels than the networks' were not given and were drawn over, in slices: {listed}.",)
