@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from PIL import Image
 
-from docs.draw_tutorial import ROOT, SliceView, side_by_side
+from docs.draw_tutorial import ROOT, SIZE, SliceView, side_by_side
 from proseg import Segmenter, read_t2w
 from proseg.outputs.report import report
 from ProSegSlicerLib import overlay, refining, review
 from ProSegSlicerLib.origins import note_refined
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 from ProSegSlicerLib.volumes import add_volume, by_slice, from_slices
+
+WIDTH, COLOURS = 400, 64  # of a picture: pixels, and colours
 
 
 def main() -> None:
@@ -51,7 +54,7 @@ def main() -> None:
     ends = {"first": int(drawn[0]), "last": int(drawn[-1])}
     set_zones(segmentation, refined_to_ends(segmenter, t2w, result, segmentation, ends))
     refining.note_ends(segmentation, **ends)
-    side_by_side(before, sagittal.picture()).save(options.out / "ends.png", optimize=True)
+    save(options.out / "ends.png", before, sagittal.picture())
 
     current = by_slice(zones(segmentation))
     worst = int(np.count_nonzero(current != expert, axis=(1, 2)).argmax())
@@ -59,7 +62,7 @@ def main() -> None:
     current[worst] = expert[worst]
     given = from_slices(current, result.labelmap)
     set_zones(segmentation, given)
-    side_by_side(before, picture_of(axial, segmentation, worst)).save(options.out / "corrected.png", optimize=True)
+    save(options.out / "corrected.png", before, picture_of(axial, segmentation, worst))
 
     word = refining.look(segmentation).word
     refined = segmenter.refine(t2w, given, word.first, word.last, slices=word.given, known=result).labelmap
@@ -68,9 +71,16 @@ def main() -> None:
     before = picture_of(axial, segmentation, other)
     note_refined(segmentation, given, refined)
     set_zones(segmentation, refined)
-    side_by_side(before, picture_of(axial, segmentation, other)).save(options.out / "refined.png", optimize=True)
+    save(options.out / "refined.png", before, picture_of(axial, segmentation, other))
     print(f"Ends {ends['first']} and {ends['last']}, slice {worst} corrected, slice {other} shown refined.")
     print(f"Voxels changed by slice: {changed.tolist()}. {review.comparison(segmentation).sentence()}")
+
+
+def save(path: Path, *pictures: Image.Image) -> None:
+    """Write pictures side by side, cropped to their middle and in few colours, which keeps the file small."""
+    margin = (SIZE[0] - WIDTH) // 2
+    row = side_by_side(*(picture.crop((margin, margin, SIZE[0] - margin, SIZE[1] - margin)) for picture in pictures))
+    row.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 def refined_to_ends(segmenter: Segmenter, t2w: Any, result: Any, segmentation: Any, ends: dict[str, int]) -> sitk.Image:
