@@ -82,7 +82,8 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         t2w = read_t2w(options.image)
         if not options.labels.is_file():
             raise InputError(f"{options.labels} is not a file.", "Give the labelmap that shall be refined.")
-        labels = labels_on_grid(read_image_file(options.labels), t2w.image, str(options.labels))
+        drawn = read_image_file(options.labels)
+        labels = labels_on_grid(drawn, t2w.image, str(options.labels), may_be_empty=bool(options.slices))
         progress("Loading the model", 0.05)
         segmenter = Segmenter(options.weights, options.device)
         result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress, slices=options.slices)

@@ -10,7 +10,7 @@ from Testing.made_examinations import make_examination
 
 from proseg.labels import CG, PZ
 from training.judge.refinement import left_alone
-from training.judge.simulated_reader import Examination, corrected, corrections, unfit, wrong_mm2
+from training.judge.simulated_reader import Examination, content, corrected, unfit, wrong_mm2
 
 
 def wrong_in(*ks: int) -> Examination:
@@ -31,9 +31,10 @@ def test_the_slice_with_the_largest_area_wrong_is_corrected_first() -> None:
     assert np.array_equal(steps[-1][1], made.truths[0])
 
 
-def test_corrections_end_when_every_other_slice_will_do() -> None:
-    assert corrections(wrong_in(), left_alone) == 0
-    assert corrections(wrong_in(3, 5), left_alone) == 2
+def test_a_reader_is_content_when_every_other_slice_will_do() -> None:
+    made = wrong_in(3, 5)
+    told = [content(made.truths[0], given, labels) for given, labels in corrected(made, left_alone)]
+    assert told == [False, False, True]
 
 
 def test_a_slice_is_unfit_for_too_little_of_one_zone_and_for_gland_where_there_is_none() -> None:
