@@ -127,7 +127,7 @@ class ThreeDView(View):
         self.renderer.ResetCameraClippingRange()
 
 
-def save(path: Path, *pictures: Image.Image) -> None:
+def save(path: Path, *pictures: Image.Image, colours: int = COLOURS) -> None:
     """Write pictures of one height in a row, in few colours, which keeps the file small."""
     gap = 8
     width = sum(picture.width for picture in pictures) + gap * (len(pictures) - 1)
@@ -136,7 +136,7 @@ def save(path: Path, *pictures: Image.Image) -> None:
     for picture in pictures:
         row.paste(picture, (x, 0))
         x += picture.width + gap
-    row.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    row.quantize(colours, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
 
 
 def main() -> None:
@@ -182,7 +182,7 @@ def main() -> None:
     for direction in ((-1, -2.4, 0.7), (1, 2.4, 0.7)):
         three_d.look_from(*direction)
         pictures.append(three_d.picture())
-    save(options.out / "surfaces.png", *pictures)
+    save(options.out / "surfaces.png", *pictures, colours=256)
 
 
 if __name__ == "__main__":
