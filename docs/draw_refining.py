@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from PIL import Image
 
-from docs.draw_tutorial import ROOT, SliceView, side_by_side
+from docs.draw_tutorial import ROOT, SIZE, SliceView, save
 from proseg import Segmenter, read_t2w
 from proseg.outputs.report import report
 from ProSegSlicerLib import overlay, refining, review
 from ProSegSlicerLib.origins import note_refined
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 from ProSegSlicerLib.volumes import add_volume, by_slice, from_slices
+
+WIDTH = 400  # pixels of a picture: the gland and some of what is around it
 
 
 def main() -> None:
@@ -46,12 +49,12 @@ def main() -> None:
     for view in (axial, sagittal):
         view.show(volume, slices.centres[sum(slices.ends) // 2])
 
-    before = sagittal.picture()
+    before = middle(sagittal.picture())
     drawn = np.flatnonzero(expert.any(axis=(1, 2)))
     ends = {"first": int(drawn[0]), "last": int(drawn[-1])}
     set_zones(segmentation, refined_to_ends(segmenter, t2w, result, segmentation, ends))
     refining.note_ends(segmentation, **ends)
-    side_by_side(before, sagittal.picture()).save(options.out / "ends.png", optimize=True)
+    save(options.out / "ends.png", before, middle(sagittal.picture()))
 
     current = by_slice(zones(segmentation))
     worst = int(np.count_nonzero(current != expert, axis=(1, 2)).argmax())
@@ -59,7 +62,7 @@ def main() -> None:
     current[worst] = expert[worst]
     given = from_slices(current, result.labelmap)
     set_zones(segmentation, given)
-    side_by_side(before, picture_of(axial, segmentation, worst)).save(options.out / "corrected.png", optimize=True)
+    save(options.out / "corrected.png", before, picture_of(axial, segmentation, worst))
 
     word = refining.look(segmentation).word
     refined = segmenter.refine(t2w, given, word.first, word.last, slices=word.given, known=result).labelmap
@@ -68,9 +71,15 @@ def main() -> None:
     before = picture_of(axial, segmentation, other)
     note_refined(segmentation, given, refined)
     set_zones(segmentation, refined)
-    side_by_side(before, picture_of(axial, segmentation, other)).save(options.out / "refined.png", optimize=True)
+    save(options.out / "refined.png", before, picture_of(axial, segmentation, other))
     print(f"Ends {ends['first']} and {ends['last']}, slice {worst} corrected, slice {other} shown refined.")
     print(f"Voxels changed by slice: {changed.tolist()}. {review.comparison(segmentation).sentence()}")
+
+
+def middle(picture: Image.Image) -> Image.Image:
+    """The middle of a picture of a view."""
+    margin = (SIZE[0] - WIDTH) // 2
+    return picture.crop((margin, margin, SIZE[0] - margin, SIZE[1] - margin))
 
 
 def refined_to_ends(segmenter: Segmenter, t2w: Any, result: Any, segmentation: Any, ends: dict[str, int]) -> sitk.Image:
@@ -79,10 +88,10 @@ def refined_to_ends(segmenter: Segmenter, t2w: Any, result: Any, segmentation: A
     return labels if reached else segmenter.refine(t2w, labels, **ends, known=result).labelmap
 
 
-def picture_of(view: SliceView, segmentation: Any, index: int) -> Any:
+def picture_of(view: SliceView, segmentation: Any, index: int) -> Image.Image:
     """What a view shows of a slice."""
     overlay.jump_to_slice(segmentation, index)
-    return view.picture()
+    return middle(view.picture())
 
 
 def read_t2w_labels(path: Path) -> sitk.Image:

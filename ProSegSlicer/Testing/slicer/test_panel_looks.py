@@ -75,6 +75,8 @@ def test_nothing_is_squeezed_however_much_there_is_to_say(
         needed = sum(table.sizeHintForRow(row) for row in rows)
         assert QtWidgets.QWidget.height(table.viewport()) >= sum(map(table.rowHeight, rows)) >= needed > 0
         assert table.verticalScrollBar().maximum() == 0
+    table = case.ui.givenTable  # of Qt's own accord it is several rows high, however few there are
+    assert QtWidgets.QWidget.height(table.viewport()) == sum(map(table.rowHeight, range(table.rowCount)))
     # What a section may shrink to where a column is full: Slicer's does not ask it for its height at a width.
     tables = sum(QtWidgets.QWidget.height(table) for table in (case.ui.resultsTable, case.ui.flagsTable))
     assert QtWidgets.QWidget.minimumSizeHint(case.ui.resultsSection).height() >= tables

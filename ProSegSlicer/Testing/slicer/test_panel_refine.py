@@ -272,16 +272,6 @@ def test_a_refinement_that_ends_early_costs_no_edit_and_the_next_one_works(
     np.testing.assert_array_equal(labels(segmentation)[6], before[6])
 
 
-def test_a_worker_that_would_change_what_was_given_is_not_believed(case: Any, segmentation: Any) -> None:
-    correct(case)
-    before = labels(segmentation)
-    start(case)
-    case.client.say_refined(6, CG)
-    case.wait()
-    assert "would have changed slice 6, which was given" in case.message
-    np.testing.assert_array_equal(labels(segmentation), before)
-
-
 def test_edits_made_meanwhile_stay_and_the_refinement_gets_a_node_of_its_own(case: Any, segmentation: Any) -> None:
     correct(case)
     start(case)

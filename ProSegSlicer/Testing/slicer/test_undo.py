@@ -10,10 +10,12 @@ import SimpleITK as sitk
 import slicer
 from Testing.slicer.conftest import paint
 
+from proseg.errors import InputError
 from proseg.labels import PZ
 from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import review
-from ProSegSlicerLib.segments import zones
+from ProSegSlicerLib.segments import create_segmentation, zones
+from ProSegSlicerLib.undo import Undo
 
 MIDDLE = (slice(4, 8), slice(18, 22), slice(20, 24))
 
@@ -110,3 +112,33 @@ def test_undo_goes_on_past_a_sign_off_and_back(case: Any, editor: Any, volume: A
     editor.undo()
     case.settle()
     assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
+
+
+def test_the_panels_steps_are_taken_back_one_by_one_and_never_over_an_edit(segmentation: Any) -> None:
+    undo, seen = Undo(), [labels(segmentation)]
+    for index in (4, 6):
+        with undo.step(segmentation, f"Draw in {index}"):
+            paint(segmentation, (index, slice(18, 22), slice(20, 24)), PZ)
+        seen.append(labels(segmentation))
+    paint(segmentation, (8, 20, 22), PZ)
+    assert undo.last(segmentation) is None
+    with pytest.raises(InputError, match="nothing to undo"):
+        undo.undo(segmentation)
+    paint(segmentation, (8, 20, 22), int(seen[-1][8, 20, 22]))
+    for expected in reversed(seen[:-1]):
+        undo.undo(segmentation)
+        assert np.array_equal(labels(segmentation), expected)
+    assert undo.last(segmentation) is None
+
+
+def test_a_step_that_changes_nothing_is_none_and_another_segmentations_are_its_own(
+    segmentation: Any, volume: Any
+) -> None:
+    other, undo = create_segmentation(volume), Undo()
+    with undo.step(segmentation, "Nothing"):
+        pass
+    assert undo.last(segmentation) is None
+    with undo.step(segmentation, "Draw"):
+        paint(segmentation, MIDDLE, PZ)
+    assert undo.last(other) is None
+    assert undo.last(segmentation).name == "Draw"
