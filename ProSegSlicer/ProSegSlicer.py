@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ProSegSlicerLib.job import Job
     from ProSegSlicerLib.refine_job import RefineJob
 
+DOCUMENTATION = "https://github.com/ProSegSlicer/SlicerProSeg#readme"
 POLL_S = 0.02  # between looks at a run that a script waits for
 FIRST = 100.0  # before Slicer's selectors, which move on to the next node, another patient's, when theirs goes
 
@@ -45,7 +46,7 @@ class ProSegSlicer(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = "ProSegSlicer"
+        parent.title = _("ProSegSlicer")
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["Segmentations", "SegmentEditor", "SubjectHierarchy", "Terminologies", "Volumes"]
         parent.contributors = ["The ProSegSlicer developers (ProSegSlicer)"]
@@ -54,8 +55,8 @@ class ProSegSlicer(ScriptedLoadableModule):
             "measures them and says which slices to look at. Choose the input volume and click Segment Prostate; "
             "review every slice, correct the contours in the Segment Editor, mark them as reviewed, and export. "
             "Nothing leaves this computer.<p>Research use: a qualified reader reviews and corrects every contour "
-            "before use. Not a medical device."
-        )
+            'before use. Not a medical device.<p>See more information in <a href="{address}">module documentation</a>.'
+        ).format(address=DOCUMENTATION)
         parent.acknowledgementText = _(
             "The network follows the published description of ProSeg: Qin and Yang, Scientific Reports 16, 13620, "
             "2026, doi 10.1038/s41598-026-43589-3. Its authors' code and weights are not public; layers, training and "
@@ -84,7 +85,6 @@ class ProSegSlicerParameterNode:
     segmentation: slicer.vtkMRMLSegmentationNode
     device: Device = Device.AUTO
     reviewer: str = ""
-    show3D: bool = False
     showUncertainty: bool = False
     turnViews: bool = True  # to the plane of a tilted volume
 

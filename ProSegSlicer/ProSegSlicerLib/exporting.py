@@ -27,6 +27,7 @@ class ExportJob:
         state: where it stands.
         message: why it failed and what to do next; empty if it did not.
         paths: the files, once done.
+        left_out: what some of them have no room for, and what to use, a sentence; or empty.
 
     Args:
         client: a worker of its own, so that cancelling a segmentation ends no export; it is let go at the end.
@@ -39,7 +40,7 @@ class ExportJob:
         self, client: WorkerClient, segmentation: Any, folder: str | os.PathLike[str], endings: Sequence[str]
     ) -> None:
         self.client, self.segmentation, self.endings = client, segmentation, list(endings)
-        self.state, self.message = JobState.RUNNING, ""
+        self.state, self.message, self.left_out = JobState.RUNNING, "", ""
         self.paths = exports.targets(segmentation, folder, endings)
         self._folder: Path | None = None
         self._request: int | None = None
@@ -52,6 +53,7 @@ class ExportJob:
         """
         self._folder = make_folder()
         try:
+            self.left_out = exports.left_out(self.segmentation, self.endings)
             exports.hand_over(self.segmentation, self.endings, self._folder)
             self._request = self.client.send("export", folder=str(self._folder), endings=self.endings)
         except BaseException:

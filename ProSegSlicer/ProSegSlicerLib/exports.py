@@ -16,7 +16,7 @@ import slicer
 
 from proseg.dicom.slices import NEEDED
 from proseg.errors import InputError, OutputError
-from proseg.outputs.material import SEGMENTATION, Material, report_on, write, write_all
+from proseg.outputs.material import SEGMENTATION, ZONES_ALONE, Material, report_on, write, write_all
 from proseg.outputs.review import Review, ReviewStatus
 from proseg.outputs.writing import DICOM_ENDING, SEGMENTATION_ENDING, check_target
 from proseg.system.atomic import OutputSet, ending_of
@@ -24,7 +24,14 @@ from proseg.system.packages import is_there
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import put_into_database, source_files
 from ProSegSlicerLib.scene import mrml_scene
-from ProSegSlicerLib.segments import fits, input_volume, is_redrawn_on_another_grid, read_once, zones
+from ProSegSlicerLib.segments import (
+    fits,
+    input_volume,
+    is_redrawn_on_another_grid,
+    own_drawn,
+    read_once,
+    zones,
+)
 from ProSegSlicerLib.temporary import private_folder
 from ProSegSlicerLib.volumes import to_sitk
 
@@ -109,6 +116,16 @@ def obstacle(segmentation: Any, ending: str) -> str:
     return ""
 
 
+def left_out(segmentation: Any, endings: Sequence[str]) -> str:
+    """Which of the reader's own segments some of the formats have no room for, and what to use; empty if none."""
+    small = [ending for ending in endings if ending in ZONES_ALONE]
+    names = [segment.name for segment in own_drawn(segmentation)] if small else []
+    if not names:
+        return ""
+    quoted = ", ".join(f"“{name}”" for name in names)
+    return f"Only PZ and CG are in {' and '.join(small)}, not {quoted}, which may overlap them: use .seg.nrrd or DICOM."
+
+
 def file_name(name: str) -> str:
     """A node's name as a file name that every system takes."""
     return "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(" .")[:120] or "zones"
@@ -174,6 +191,7 @@ def material_of(segmentation: Any, endings: Sequence[str]) -> Material:
             review=signed,
             slice_origins=review.slice_origins(segmentation),
             note=_note(status, signed),
+            own=own_drawn(segmentation),
             series=tuple(source_files(volume)) if DICOM_ENDING in endings else (),
         )
 

@@ -97,7 +97,10 @@ class ExportPart:
             if self.job.state is JobState.DONE:
                 self.ui.folderEdit.addCurrentPathToHistory()
                 files, folder = ", ".join(path.name for path in self.job.paths), self.job.paths[0].parent
-                self._said(_("Wrote {files} to {folder}.").format(files=files, folder=folder), Tone.GOOD)
+                text = _("Wrote {files} to {folder}. {left_out}").format(
+                    files=files, folder=folder, left_out=self.job.left_out
+                )
+                self._said(text.strip(), Tone.WARNING if self.job.left_out else Tone.GOOD)
             else:
                 self._said(self.job.message, Tone.ERROR)
         self._update()

@@ -85,10 +85,10 @@ class ReviewPart:
 
     def sign(self) -> None:
         """Sign the contours off as they are now."""
-        self.named(self.ui.reviewerEdit.text.strip())  # a click need not take the focus from the name
         say(self.ui.statusLabel, self.ui.statusIcon, _("Signing …"), Tone.INFO)
         try:
             with busy(self.ui.statusLabel):
+                self.named(self.ui.reviewerEdit.text.strip())  # a click need not take the focus from the name
                 review.sign_off(self.segmentation, self.ui.reviewerEdit.text)
                 self.show(self.segmentation)
         except ProSegError as error:

@@ -122,6 +122,12 @@ def restore_ai(segmentation: Any) -> None:
 
 def unfit(segmentation: Any) -> str:
     """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
+    nothing = "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
+    if not segmentation.GetSegmentation().GetNumberOfSegments():
+        return nothing
+    if input_volume(segmentation) is None:
+        name = segmentation.GetName()
+        return f"Nobody can see on which image {name} is drawn: load it and choose it as input volume."
     try:
         current = zones(segmentation)
     except InputError as error:
@@ -129,7 +135,7 @@ def unfit(segmentation: Any) -> str:
     labels = sitk.GetArrayViewFromImage(current)
     missing = [zone.short for zone in ZONES if not (labels == zone.label).any()]
     if len(missing) == len(ZONES):
-        return "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
+        return nothing
     if missing:
         return f"{missing[0]} is not drawn: draw it or restore the AI's result, then sign."
     return ""

@@ -20,6 +20,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from proseg.errors import InputError
 from proseg.images.geometry import input_slice_indices, to_lps
 from proseg.labels import ZONES
+from proseg.outputs.own import OwnSegment
 from proseg.outputs.review import SAME_PLACE_MM
 from proseg.outputs.segnrrd import segment_tags, terminology
 from proseg.segmentation.quality import name_slices
@@ -174,6 +175,21 @@ def own_segments(segmentation: Any) -> list[str]:
     """The IDs of the segments that are none of the zones: the reader's."""
     inside, known = segmentation.GetSegmentation(), {zone.short for zone in ZONES}
     return [name for name in map(inside.GetNthSegmentID, range(inside.GetNumberOfSegments())) if name not in known]
+
+
+def own_drawn(segmentation: Any) -> tuple[OwnSegment, ...]:
+    """The reader's own segments that hold a voxel, on the grid of the input volume.
+
+    Raises:
+        InputError: the segmentation has lost its grid.
+    """
+    grid, found = _grid(segmentation), []
+    for name in own_segments(segmentation):
+        segment, voxels = segmentation.GetSegmentation().GetSegment(name), _labels(segmentation, grid, {name: 1})
+        if voxels.any():
+            colour = tuple(round(255 * channel) for channel in segment.GetColor())
+            found.append(OwnSegment(segment.GetName(), to_image(voxels, image_to_ras(grid)), colour))
+    return tuple(found)
 
 
 def make_own_neutral(segmentation: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from Testing.made_results import make_result
 
 from proseg.errors import InputError
 from proseg.outputs.material import ENDINGS, Material, write, write_all
+from proseg.outputs.own import OwnSegment
 from proseg.outputs.report import report, to_json
 from proseg.outputs.review import Review, fingerprint
 
@@ -27,6 +29,7 @@ def material() -> Material:
         review=signed,
         note="ProSegSlicer: reviewed",
         series=(Path("a.dcm"), Path("b.dcm")),
+        own=(OwnSegment("Läsion <1>", made.labelmap == 2, (255, 0, 0)),),
     )
 
 
@@ -38,6 +41,9 @@ def test_what_was_handed_over_comes_back(material: Material, tmp_path: Path) -> 
         np.testing.assert_array_equal(sitk.GetArrayFromImage(one), sitk.GetArrayFromImage(other))
         np.testing.assert_allclose(one.GetOrigin(), other.GetOrigin(), atol=1e-9)
         np.testing.assert_allclose(one.GetDirection(), other.GetDirection(), atol=1e-9)
+    assert [(own.name, own.colour, own.to_dict()) for own in back.own] == [
+        (own.name, own.colour, own.to_dict()) for own in material.own
+    ]
     assert fingerprint(back.labelmap) == material.review.fingerprint
     assert (back.review, back.series, back.report, back.note) == (
         material.review,
@@ -59,6 +65,12 @@ def test_files_are_the_same_from_here_and_from_what_was_handed_over(material: Ma
             np.testing.assert_array_equal(*(sitk.GetArrayFromImage(sitk.ReadImage(str(p))) for p in (here, there)))
         else:
             assert here.read_text(encoding="utf-8") == there.read_text(encoding="utf-8")
+    page = (tmp_path / "there" / "x.html").read_text(encoding="utf-8")
+    assert "Läsion &lt;1&gt;</bdi>, drawn by the reader, slices " in page
+    (own,) = json.loads((tmp_path / "there" / "x.json").read_text(encoding="utf-8"))["own_segments"]
+    assert own == material.own[0].to_dict()
+    assert own["volume_ml"] == pytest.approx(material.findings.measurements.cg_ml, abs=1e-3)
+    assert len(own["slices"]) == len(own["slices_superior_mm"]) > 0
     assert "Reviewed by Ann" in (tmp_path / "there" / "x.html").read_text(encoding="utf-8")
 
 

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.outputs.dicom_seg import write_dicom_seg
+from proseg.outputs.own import OwnSegment
 from proseg.outputs.page import write_page
 from proseg.outputs.report import report, report_row, to_csv, to_json
 from proseg.outputs.review import Comparison, Review, compare
@@ -48,6 +49,7 @@ class Material:
         note: what the NIfTI header says of it.
         series: the files of the DICOM series that the image was loaded from.
         segmentation: Slicer's own file of all segments, uncompressed, where one is wanted.
+        own: what a reader drew besides the zones.
     """
 
     labelmap: sitk.Image
@@ -61,6 +63,7 @@ class Material:
     note: str = ""
     series: tuple[Path, ...] = ()
     segmentation: Path | None = field(default=None, compare=False)
+    own: tuple[OwnSegment, ...] = ()
 
     @cached_property
     def findings(self) -> Findings:
@@ -79,8 +82,11 @@ class Material:
         for name, image in images.items():
             if image is not None:
                 sitk.WriteImage(image, str(folder / f"{name}.nrrd"), useCompression=False)
+        for place, segment in enumerate(self.own):
+            sitk.WriteImage(segment.voxels, str(folder / f"own{place}.nrrd"), useCompression=False)
         content = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in images}
         content["review"] = self.review and self.review.to_dict()
+        content["own"] = [(segment.name, segment.colour) for segment in self.own]
         (folder / CONTENT).write_text(json.dumps(content, default=os.fspath), encoding="utf-8")
 
     @classmethod
@@ -98,6 +104,10 @@ class Material:
             content["slice_origins"] = {int(k): SliceOrigin(v) for k, v in content["slice_origins"].items()}
             content["series"] = tuple(map(Path, content["series"]))
             content["segmentation"] = content["segmentation"] and Path(content["segmentation"])
+            content["own"] = tuple(
+                OwnSegment(name, sitk.ReadImage(str(folder / f"own{place}.nrrd")), tuple(colour))
+                for place, (name, colour) in enumerate(content["own"])
+            )
             return cls(**content)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise InputError(f"{folder} holds nothing to export.", "Export again.") from error
@@ -145,7 +155,7 @@ def flags(report: dict[str, Any] | None) -> tuple[QualityFlag, ...]:
 
 def report_on(material: Material) -> dict[str, Any]:
     """The report on the contours as they are, ready for JSON."""
-    return report(material.findings, material.source, material.review, material.comparison)
+    return report(material.findings, material.source, material.review, material.comparison, material.own)
 
 
 def write(material: Material, path: str | os.PathLike[str], outputs: OutputSet | None = None) -> None:
@@ -186,6 +196,7 @@ def _dicom(material: Material, path: str | os.PathLike[str], outputs: OutputSet 
         outputs,
         review=material.review,
         comparison=material.comparison,
+        own=material.own,
     )
 
 
@@ -209,6 +220,7 @@ def _html(material: Material, path: str | os.PathLike[str], outputs: OutputSet |
         outputs,
         review=material.review,
         comparison=material.comparison,
+        own=material.own,
     )
 
 
@@ -221,3 +233,4 @@ _WRITERS: dict[str, _Writer] = {
     ".html": _html,
 }
 ENDINGS = tuple(_WRITERS)
+ZONES_ALONE = (".nii.gz", ".csv")  # one label a voxel, and one row a case, have no room for what overlaps the zones

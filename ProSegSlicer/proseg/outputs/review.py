@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from proseg.errors import InputError
 from proseg.images.geometry import input_slice_indices, superior_mm, to_lps
 from proseg.labels import CG, CLASS_COUNT, PZ
-from proseg.segmentation.measurements import MM3_PER_ML
+from proseg.segmentation.measurements import MM3_PER_ML, box_around
 from proseg.segmentation.quality import name_slices
 
 SAME_PLACE_MM = 0.01  # formats and programs round positions differently, by far less than this
@@ -192,7 +192,7 @@ def compare(ai: sitk.Image, current: sitk.Image, refined: Collection[int] = ()) 
             "The contours and the AI's do not lie on the same grid.", "Compare contours drawn on the image segmented."
         )
     before, after = (_labels(lps) for lps in grids)
-    gland = _box(before | after)  # a box around the gland is a hundredth of a large image
+    gland = box_around(before | after)  # a box around the gland is a hundredth of a large image
     before, after = before[gland], after[gland]
     voxel_ml = math.prod(ai.GetSpacing()) / MM3_PER_ML
     dice, change_ml = {}, {}
@@ -268,12 +268,6 @@ def _labels(labelmap: sitk.Image) -> np.ndarray:
             "The contours hold other labels than 0 (background), 1 (PZ) and 2 (CG).", "Remove the other labels."
         )
     return labels
-
-
-def _box(labels: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box around all labels [k, j, i]; empty where there are none."""
-    found = [np.flatnonzero(labels.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    return tuple(slice(where[0], where[-1] + 1) if len(where) else slice(0, 0) for where in found)
 
 
 def _corners(image: sitk.Image) -> Iterator[tuple[float, ...]]:
