@@ -8,7 +8,6 @@ painted layer is no patient: what real gel looks like, and whether a thinner or 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ from proseg.segmentation.segmenter import Segmenter
 from proseg.segmentation.spacer import SPACER_ML
 from proseg.system.atomic import write_text
 from training.command import run_command
-from training.data.datasets import find_cases, load_image, load_labels
-from training.judge.evaluate import judged_by, unseen
+from training.data.datasets import load_image, load_labels, pooled_cases
+from training.judge.evaluate import judged_by, judging_parser, unseen
 
 THICK_MM, HALF_WIDTH_MM, GAP_VOXELS = 10.0, 15.0, 1
 BRIGHTEST, UNEVENNESS, BLUR_VOXELS = 99.3, 0.04, 0.5  # a percentile; shares of the gel's own brightness
@@ -102,15 +101,11 @@ def _ml(judged: Sequence[Judged]) -> str:
 
 def main() -> None:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
-    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
-    parser.add_argument("--out", type=Path, required=True, help="folder for spacers.md")
-    options = parser.parse_args()
+    options = judging_parser(__doc__, "spacers.md").parse_args()
     files = options.weights or [shipped_weights()]
-    cases, judged = find_cases(options.data), []
+    cases, judged = pooled_cases(options.data), []
     for weights in files:
-        segmenter = Segmenter(weights)
+        segmenter = Segmenter(weights, options.device)
         for case in unseen(cases, weights):
             gland = sitk.GetArrayFromImage(to_lps(load_labels(case))) > 0
             judged.append(judge(segmenter, to_lps(sitk.Cast(load_image(case), sitk.sitkFloat32)), gland))
