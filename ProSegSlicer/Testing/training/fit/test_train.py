@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from Testing.made_runs import TINY
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -25,7 +26,6 @@ from training.fit.export import averaged_network
 from training.fit.train import Trainer, parse, split
 from training.networks.baselines import BASELINES, Baseline, network_of_run
 
-TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)  # the tests are fast with this
 ITEMS = tuple[Tensor, Tensor, float]
 
