@@ -30,7 +30,7 @@ from proseg.model.calibration import Calibration
 from proseg.model.weights import shipped_weights
 from proseg.system.atomic import OutputSet, atomic, write_text
 from training.command import run_command
-from training.data.datasets import find_cases
+from training.data.datasets import pooled_cases
 from training.judge.evaluate import judged_by, judging_parser
 from training.judge.outcomes import Outcome, SliceOutcome, outcomes_of
 from training.judge.reliability import Judgement, bins, draw
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--least", type=float, default=Calibration.least, help="see training.judge.other_anatomy")
     options = parser.parse_args()
     files = options.weights or [shipped_weights()]
-    outcomes = list(outcomes_of(files, find_cases(options.data), options.device))
+    outcomes = list(outcomes_of(files, pooled_cases(options.data), options.device))
     plain = Calibration(least=options.least)
     fitted = fit(outcomes, options.least)
     before = judge(outcomes, {outcome.case: plain for outcome in outcomes})

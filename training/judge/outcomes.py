@@ -17,7 +17,7 @@ from proseg.model.weights import shipped_weights
 from proseg.segmentation.quality import LOW_CONFIDENCE, assess, gland_confidence, slice_confidence
 from proseg.segmentation.segmenter import Segmenter
 from proseg.system.atomic import write_text
-from training.data.datasets import find_cases, load_image, load_labels
+from training.data.datasets import load_image, load_labels, pooled_cases
 from training.data.labels import GLAND_UNKNOWN_ZONE
 from training.data.layouts import Case
 from training.judge.evaluate import judging_parser, unseen
@@ -162,7 +162,7 @@ def write_page(about: str, name: str, page: Callable[[Iterable[Outcome], Sequenc
     """
     options = judging_parser(about, name).parse_args()
     files = options.weights or [shipped_weights()]
-    text = page(outcomes_of(files, find_cases(options.data), options.device), files)
+    text = page(outcomes_of(files, pooled_cases(options.data), options.device), files)
     write_text(text, options.out / name)
     print(text)
 

@@ -25,7 +25,7 @@ from proseg.outputs.report import to_csv
 from proseg.segmentation.segmenter import Segmenter
 from proseg.system.atomic import OutputSet, write_text
 from training.command import run_command
-from training.data.datasets import find_cases, load_image, load_labels
+from training.data.datasets import load_image, load_labels, pooled_cases
 from training.data.degradations import DEGRADATIONS, Degradation, on_grid
 from training.data.layouts import Case
 from training.judge.evaluate import judged_by, judging_parser, unseen
@@ -111,7 +111,7 @@ def main() -> None:
     parser = judging_parser(__doc__, "robustness.md and robustness.csv")
     parser.add_argument("--limit", type=int, help="about so many cases of each weights file only, evenly from the list")
     options = parser.parse_args()
-    cases, rows = find_cases(options.data), []
+    cases, rows = pooled_cases(options.data), []
     files = options.weights or [shipped_weights()]
     for weights in files:
         segmenter = Segmenter(weights, options.device)

@@ -1,6 +1,6 @@
 """How often the flag of a drawn hydrogel spacer is right: with spacers painted into real cases, and without.
 
-``python -m training.judge.spacers --data ../shared/data --out docs/evaluation/spacers.md``
+``python -m training.judge.spacers --data ../shared/data --weights training/held_out/fold*.pt --out docs/evaluation``
 
 Behind the expert's gland a layer of gel is painted, 10 mm thick and 30 mm wide, as bright as the image's brightest. A
 painted layer is no patient: what real gel looks like, and whether a thinner or dimmer one is told, this cannot say.
@@ -17,12 +17,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from proseg.images.geometry import to_lps
+from proseg.model.weights import shipped_weights
 from proseg.segmentation.measurements import MM3_PER_ML
 from proseg.segmentation.segmenter import Segmenter
 from proseg.segmentation.spacer import SPACER_ML
 from proseg.system.atomic import write_text
 from training.command import run_command
 from training.data.datasets import find_cases, load_image, load_labels
+from training.judge.evaluate import judged_by, unseen
 
 THICK_MM, HALF_WIDTH_MM, GAP_VOXELS = 10.0, 15.0, 1
 BRIGHTEST, UNEVENNESS, BLUR_VOXELS = 99.3, 0.04, 0.5  # a percentile; shares of the gel's own brightness
@@ -31,11 +33,12 @@ DRAWN_ML = 2.0  # less of the gel within the contours does no harm worth a flag
 
 @dataclass(frozen=True)
 class Judged:
-    """A case: how much of the gel lies within the contours, mL, and whether flags told, with it and without."""
+    """A case: gel within the contours, mL; whether flags told, with gel and without; by how much the gland grew, mL."""
 
     drawn_ml: float
     told: bool
     falsely_told: bool
+    grown_ml: float
 
 
 def painted(image: sitk.Image, gland: np.ndarray, seed: int = 0) -> tuple[sitk.Image, np.ndarray]:
@@ -66,38 +69,53 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
     with_gel, gel = painted(image, gland)
     plain, result = segmenter.segment(image), segmenter.segment(with_gel)
     told, falsely = (any(flag.code == "spacer_drawn" for flag in one.flags) for one in (result, plain))
-    drawn = np.count_nonzero(gel & (sitk.GetArrayViewFromImage(result.labelmap) > 0))
-    return Judged(drawn * float(np.prod(image.GetSpacing())) / MM3_PER_ML, told, falsely)
+    before, after = (sitk.GetArrayViewFromImage(one.labelmap) > 0 for one in (plain, result))
+    voxels = np.array([np.count_nonzero(gel & after), np.count_nonzero(after) - np.count_nonzero(before)])
+    drawn, grown = map(float, voxels * np.prod(image.GetSpacing()) / MM3_PER_ML)
+    return Judged(drawn, told, falsely, grown)
 
 
-def page(judged: Sequence[Judged]) -> str:
-    """What came out, in Markdown."""
+def page(judged: Sequence[Judged], files: Sequence[Path]) -> str:
+    """What came out, in Markdown, with the weights files that drew."""
     drawn = [one for one in judged if one.drawn_ml > DRAWN_ML]
-    cases = len(judged)
     told, falsely = sum(one.told for one in drawn), sum(one.falsely_told for one in judged)
+    grown = [one.grown_ml for one in judged]
     return f"""# A hydrogel spacer that is drawn
 
-Made by `python -m training.judge.spacers`. A layer of gel, painted behind the gland of {cases} cases, was drawn
-(more than {DRAWN_ML:g} mL of it) in {len(drawn)}. The flag *spacer_drawn* told of {told} of these, and falsely of
-{falsely} of the {cases} cases as they are. Its threshold, {SPACER_ML:g} mL, was chosen on these cases, which the
-shipped networks have learned from, and painted gel is no patient's: so the figures are too good.
+Made by `python -m training.judge.spacers` on {judged_by(len(judged), files)}. A layer of gel was painted behind the
+expert's gland, and in {len(drawn)} cases more than {DRAWN_ML:g} mL of it were drawn, {_ml(drawn)} on the mean. With
+gel the gland grew by {np.mean(grown):.1f} mL on the mean of all cases, by {max(grown):.1f} mL at most. The flag
+*spacer_drawn* told of {told} of these ({_share(told, len(drawn))}), and falsely of {falsely} of the {len(judged)}
+cases as they are ({_share(falsely, len(judged))}). How bright, how even and how much of it makes a flag
+({SPACER_ML:g} mL) was chosen on these same images, and painted gel, of one thickness and brightness, is no patient's:
+so the figures are too good.
 """
+
+
+def _share(some: int, of: int) -> str:
+    return f"{some / of:.0%}" if of else "no case"
+
+
+def _ml(judged: Sequence[Judged]) -> str:
+    return f"{np.mean([one.drawn_ml for one in judged] or [0.0]):.1f} mL"
 
 
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
-    parser.add_argument("--weights", type=Path, help="others than the shipped ones")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
+    parser.add_argument("--out", type=Path, required=True, help="folder for spacers.md")
     options = parser.parse_args()
-    segmenter = Segmenter(options.weights)
-    judged = []
-    for case in find_cases(options.data):
-        gland = sitk.GetArrayFromImage(to_lps(load_labels(case))) > 0
-        judged.append(judge(segmenter, to_lps(sitk.Cast(load_image(case), sitk.sitkFloat32)), gland))
-        print(f"{case.id}: {judged[-1]}", flush=True)
-    write_text(page(judged), options.out)
+    files = options.weights or [shipped_weights()]
+    cases, judged = find_cases(options.data), []
+    for weights in files:
+        segmenter = Segmenter(weights)
+        for case in unseen(cases, weights):
+            gland = sitk.GetArrayFromImage(to_lps(load_labels(case))) > 0
+            judged.append(judge(segmenter, to_lps(sitk.Cast(load_image(case), sitk.sitkFloat32)), gland))
+            print(f"{case.id}: {judged[-1]}", flush=True)
+    write_text(page(judged, files), options.out / "spacers.md")
 
 
 if __name__ == "__main__":

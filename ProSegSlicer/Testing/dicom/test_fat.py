@@ -35,10 +35,14 @@ def series(tmp_path):
         ),
         *("t2 ohne FS", "T2 sans FS", "T2 sin fatsat", "AX T2 wo fs", "AX T2 NO FATSAT", "T2 Not Fat Suppressed"),
         *("t2_tse_tra_fs_off", "T2 w/out FS", "ax t2 no SPAIR", "t2_tse_tra", "AX T2 FSE", "T2 TSE FAST", "T2W_TSE_ax"),
+        *("T2 ohne Fettsättigung", "T2 sin supresión de grasa", "T2 sans saturation de graisse", "T2 geen vetsat"),
+        *("AX T2 NO SAT FAT", "T2 sem sat gordura", "T2 fs_no", "T2 fat sat: none", "T2 不压脂", "T2 без FS"),
     ],
 )
 def test_fat_that_is_not_suppressed_is_not_said_to_be(series, name):
-    assert not is_fat_suppressed(series(name))
+    made = series(name, SpecificCharacterSet="ISO_IR 192")
+    assert not is_fat_suppressed(made)
+    assert dixon(made) is None
 
 
 @pytest.mark.parametrize(
@@ -55,10 +59,13 @@ def test_fat_that_is_not_suppressed_is_not_said_to_be(series, name):
             "T2 fatsat",
         ),
         *("AX T2 FRFSE FATSAT", "t2_tse_tra_spir", "Ax T2 fat suppressed", "AX T2 FRFSE-XL FS", "WATER: Ax T2 IDEAL"),
+        *("T2 Fettsättigung", "T2 supresión grasa", "AX T2 SAT GRAISSE", "T2 vetonderdrukking", "T2 soppr grasso"),
+        *("AX T2 SATFAT", "AX T2 F/S", "T2 CHESS", "T2 ASPIR", "T2_TSE_SPAIR3mm", "t2 water exc", "T2 жироподавление"),
+        *("脂肪抑制 T2 AX", "T2 压脂", "AX T2 saturação de gordura"),
     ],
 )
 def test_suppressed_fat_is_known_by_name(series, name):
-    assert is_fat_suppressed(series(name))
+    assert is_fat_suppressed(series(name, SpecificCharacterSet="ISO_IR 192"))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +106,11 @@ def test_the_images_of_dixon_are_known_by_name(series, name, kind):
 @pytest.mark.parametrize(("name", "kind"), [("tse2d_W", WATER), ("T2_TSE_OPP", OPPOSED), ("tse_in", IN_PHASE)])
 def test_the_images_of_dixon_are_known_by_the_sequence_name(series, name, kind):
     assert dixon(series("ax t2", SequenceName=name)) == kind
+
+
+@pytest.mark.parametrize("value", ["OUT_OF_PHASE", "OPP PHASE", "OPPOSED-PHASE", "OUTPHASE"])
+def test_vendors_names_of_opposed_phase_in_image_type_are_known(series, value):
+    assert dixon(series("t2 wfs", ImageType=["DERIVED", "PRIMARY", value])) == OPPOSED
 
 
 def test_image_type_outweighs_the_name(series):

@@ -55,6 +55,72 @@ def test_images_with_uids_of_their_own_are_put_together_and_a_note_says_so(tmp_p
     assert first_pixels(read_t2w(files[0]).image) == ALL
 
 
+@pytest.mark.parametrize("folders", [3, 36])
+def test_images_with_uids_of_their_own_are_put_together_wherever_they_lie(tmp_path, folders):
+    beside(tmp_path, Made(3, "t2_tse_sag", SAGITTAL), Made(9, "ax t2 fs"))
+    anew(tmp_path, "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "StudyInstanceUID")
+    for number, file in enumerate(sorted(tmp_path.rglob("*.dcm"))):
+        (tmp_path / f"part{number % folders}").mkdir(exist_ok=True)
+        file.rename(tmp_path / f"part{number % folders}" / f"{number}.dcm")
+    read = read_t2w(tmp_path)
+    assert first_pixels(read.image) == ALL
+    assert read.notes[0].startswith("Read series 4 “ax t2”")
+
+
+def test_numbers_that_are_new_for_every_file_as_well_do_not_matter(tmp_path):
+    for number, file in enumerate(beside(tmp_path, Made(3, "t2_tse_sag", SAGITTAL))):
+        edit(file, SeriesNumber=100 + number)
+    anew(tmp_path, "SeriesInstanceUID", "SOPInstanceUID")
+    assert first_pixels(read_t2w(tmp_path).image) == ALL
+
+
+@pytest.mark.parametrize("part_of", [lambda k: k // 6, lambda k: k % 2, lambda k: k % 3])
+def test_parts_of_a_volume_with_uids_of_their_own_are_put_together(tmp_path, part_of):
+    for k, file in enumerate(Made().write(tmp_path)):
+        edit(file, SeriesInstanceUID=f"1.2.3.4.{part_of(k)}")
+    read = read_t2w(tmp_path)
+    assert first_pixels(read.image) == ALL
+    assert any("had several series UIDs" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_a_repeat_of_the_same_number_is_no_part_of_the_volume(tmp_path, shift):
+    Made().write(tmp_path / "a")
+    for k, file in enumerate(Made().write(tmp_path / "b")):
+        edit(file, ImagePositionPatient=[-30, -30, -30 + 3 * k + shift])
+    read = read_t2w(tmp_path)
+    assert len({file.parent for file in read.files}) == 1
+    assert read.image.GetSpacing()[2] == 3
+
+
+def test_nameless_patients_with_uids_for_every_file_are_kept_apart_by_their_folders(tmp_path):
+    for name, start in (("a", -30), ("b", -31.3)):
+        Made(patient="", tags={"PatientID": ""}).write(tmp_path / name)
+        for file in (tmp_path / name).iterdir():
+            edit(file, ImagePositionPatient=[-30, -30, start + 3 * pydicom.dcmread(file).InstanceNumber])
+    anew(tmp_path, "SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID")
+    assert read_t2w(tmp_path / "a").image.GetSize()[2] == 12
+    read = read_t2w(tmp_path)  # nothing tells that these are two patients; the doubt is flagged
+    assert read.image.GetSize()[2] == 12
+    assert [flag.code for flag in read.flags] == ["series_ambiguous"]
+
+
+def test_one_uid_for_everything_makes_no_copies_of_different_images(tmp_path):
+    beside(tmp_path, Made(3, "t2_tse_sag", SAGITTAL), Made(9, "ax t2 fs"), Made(7, "ep2d_ADC"))
+    one_for_all(tmp_path, SOPInstanceUID=generate_uid(), StudyInstanceUID=generate_uid())
+    read = read_t2w(tmp_path)
+    assert first_pixels(read.image) == ALL
+    assert {file.parent.name for file in read.files} == {"t2"}
+
+
+def test_slices_lost_within_a_series_are_not_taken_for_strays(tmp_path):
+    files = Made(count=30).write(tmp_path)
+    for file in files[12:28]:
+        file.unlink()
+    with pytest.raises(InputError, match="lacks slices: a gap of 51 mm"):
+        read_t2w(tmp_path)
+
+
 def test_patients_are_not_put_together(tmp_path):
     Made().write(tmp_path / "a")
     Made(patient="Roe^Ann").write(tmp_path / "b")
@@ -90,6 +156,9 @@ def test_series_of_one_uid_are_told_apart_without_number_and_description(tmp_pat
 STRAYS = {
     "a sagittal reference image": Made(count=1, orientation=SAGITTAL),
     "two coronal ones": Made(count=2, orientation=CORONAL),
+    "an axial one far beyond the others": Made(count=1, tags={"ImagePositionPatient": [-30, -30, -250]}),
+    "two without a place": Made(count=2, tags={"ImagePositionPatient": None}),
+    "a map at all places": Made(tags={"ImageType": ["DERIVED", "SECONDARY", "T2 MAP"]}),
     "an axial scout of larger pixels": Made(count=1, pixel=3),
     "a capture": Made(count=1, tags={"SOPClassUID": SECONDARY, "ImageOrientationPatient": None}),
     "an image without a place": Made(
@@ -111,6 +180,17 @@ def test_an_image_that_does_not_belong_to_the_volume_is_set_aside_with_a_note(tm
     assert first_pixels(read.image) == ALL
     assert read.flags == ()
     assert read.notes[-1].startswith("Set aside: ")
+
+
+@pytest.mark.parametrize(("counts", "read"), [((12, 5), "0"), ((5, 12), "1"), ((12, 12), "1")])
+def test_repeats_in_one_series_are_told_apart_by_their_times_alone(tmp_path, counts, read):
+    for number, count in enumerate(counts):
+        tags = {"AcquisitionDate": "20240506", "AcquisitionTime": f"10{number}000"}
+        Made(count=count, tags=tags).write(tmp_path / str(number))
+    one_for_all(tmp_path)
+    image = read_t2w(tmp_path)
+    assert {file.parent.name for file in image.files} == {read}
+    assert first_pixels(image.image) == ALL
 
 
 def test_a_slice_that_is_needed_is_no_stray(tmp_path):

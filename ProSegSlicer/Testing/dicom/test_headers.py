@@ -145,6 +145,32 @@ def test_padding_named_by_its_tag_stays_out_of_the_statistics(tmp_path, padding)
     assert values.max() == values[:, :, 48:].max()
 
 
+@pytest.mark.parametrize(("first", "last"), [(-2000, -1100), (-1100, -2000), (3000, 4095), (-32768, -32700)])
+def test_a_range_of_padding_stays_out_of_the_statistics(tmp_path, first, last):
+    for file in Made().write(tmp_path):
+        data = pydicom.dcmread(file)
+        values = data.pixel_array.astype(np.int16)
+        values[:, :48] = np.linspace(first, last, 48).astype(np.int16)
+        data.PixelRepresentation, data.PixelData = 1, values.tobytes()
+        data.add_new(0x00280120, "SS", first)
+        data.add_new(0x00280121, "SS", last)
+        data.save_as(file)
+    values = sitk.GetArrayFromImage(read_t2w(tmp_path).image)
+    assert values[:, :, :48].min() == values[:, :, :48].max()
+    assert 10 <= values.min() <= values.max() < 1100
+
+
+def test_a_range_of_padding_among_the_signal_changes_nothing(tmp_path):
+    files = Made().write(tmp_path / "a")
+    expected = sitk.GetArrayFromImage(read_t2w(tmp_path / "a").image)
+    for file in files:
+        data = pydicom.dcmread(file)
+        data.add_new(0x00280120, "US", 0)
+        data.add_new(0x00280121, "US", 300)
+        data.save_as(file)
+    assert (sitk.GetArrayFromImage(read_t2w(tmp_path / "a").image) == expected).all()
+
+
 def test_padding_is_scaled_as_pixels_are(tmp_path):
     shift(Made().write(tmp_path), 0, -500, RescaleSlope=2, RescaleIntercept=-10)
     values = sitk.GetArrayFromImage(read_t2w(tmp_path).image)

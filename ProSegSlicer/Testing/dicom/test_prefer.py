@@ -35,6 +35,11 @@ PAIRS = [
     (Made(4, "t2_tse_tra"), Made(9, "t2_tse_tra_ND"), "its distortion was corrected"),
     (Made(4, "t2 tra"), Made(9, "t2 tra", count=11), "it is the complete one of a repeat"),
     (Made(4, "t2 tra rpt"), Made(9, "t2 tra", count=10), "it is the complete one of a repeat"),
+    (Made(4, "t2 tra", count=20), Made(9, "t2 tra Wdh.", count=18), "it is the complete one of a repeat"),
+    (Made(4, "t2 tra", count=20), Made(9, "t2 tra repeat motion", count=18), "it is the complete one of a repeat"),
+    (Made(4, "t2_tse_tra"), Made(9, "t2_haste_tra"), "it was not taken in single shots"),
+    (Made(4, "AX FSE T2"), Made(9, "AX SSFSE T2"), "it was not taken in single shots"),
+    (Made(4, "t2 tra"), Made(9, "t2 tra scout"), "its name has no word for another kind"),
     (Made(4, "t2 a", pixel=3.0), Made(9, "t2 b", pixel=4.0), "its field of view is smaller"),
     (
         Made(4, "t2 tra", tags={**AT, "AcquisitionTime": "113000"}),

@@ -173,7 +173,8 @@ def test_a_short_echo_and_suppressed_fat_are_flagged_as_unusual(tmp_path):
         (Made(9, "prostate", tags={"EchoTime": None}), "its name or timing says T2W"),
         (Made(9, "t2_space_mpr"), "it was not reformatted from another"),
         (Made(9, "t2_tse_tra", count=5), "it is the complete one of a repeat"),
-        (Made(9, "t2_haste_tra", count=5), "it has slices enough"),
+        (Made(9, "t2_haste_tra", count=5), "it was not taken in single shots"),
+        (Made(9, "t2_tra_apex", count=5), "it has slices enough"),
     ],
 )
 def test_of_two_axial_t2w_series_the_better_is_read_and_the_reason_given(tmp_path, rival, why):

@@ -101,7 +101,7 @@ def test_where_the_packages_are_there_dicom_can_be_exported(case: Any, dicom_vol
     for ending, box in case.panel.export.boxes.items():
         box.checked = ending == ".dcm"
     case.ui.folderEdit.currentPath = str(tmp_path / "out")
-    case.ui.exportButton.click()
+    case.export()
     assert case.ui.exportedLabel.text.startswith("Wrote T2W zones.dcm")
 
 

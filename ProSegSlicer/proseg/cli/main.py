@@ -246,13 +246,13 @@ def _segmenter(options: argparse.Namespace) -> Segmenter:
 
 
 def _summarise(result: SegmentationResult) -> None:
+    for note in result.notes:  # what was read, before what came of it
+        print(printable(note))
     found = result.measurements
     if result.has_gland:
         print(f"PZ {found.pz_ml:.1f} mL, CG {found.cg_ml:.1f} mL, gland {found.gland_ml:.1f} mL", end="")
         density = found.psa_density
         print(f", PSA density {density:.2f} ng/mL per mL" if density is not None else "")
-    for note in result.notes:
-        print(printable(note))
     for flag in result.flags:
         print(f"[{flag.severity.value}] {flag.sentence}")
 

@@ -7,14 +7,15 @@ those that vendors and technologists put into the description and the sequence's
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from proseg.dicom.volumes import Series
 
 IN_PHASE, OPPOSED, WATER, FAT = "in-phase", "opposed-phase", "water", "fat"
 
 _TYPES = {
-    IN_PHASE: {"IP", "IN_PHASE", "INPHASE", "IN PHASE"},
-    OPPOSED: {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUTPHASE", "OUT PHASE", "OPP PHASE"},
+    IN_PHASE: {"IP", "IN_PHASE", "INPHASE"},
+    OPPOSED: {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUTPHASE", "OUT_OF_PHASE", "OPPPHASE"},
     WATER: {"W", "WATER"},
     FAT: {"F", "FAT"},
 }
@@ -25,27 +26,32 @@ _LONG = {  # words that say it wherever they stand first or last
     FAT: r"fat([\W_]?(only|image|images))?",
 }
 _SHORT = {IN_PHASE: r"in|ip", OPPOSED: r"out|op|oop", WATER: r"w|wo", FAT: r"f|fo"}  # last, after an underscore
-_DIXON = r"m?dix(on)?|ideal|flex"
+_DIXON = r"m?dix(on)?|ideal|flex|wfi|wfs|wfop"
 _AFTER = r"([\W_]+(nd|dis[23]d|dc|\d+))*$"  # what may stand behind the last word
 
+# Fat and its suppression in the languages of descriptions, without accents.
+_FAT = r"(fat|fett[a-z]*|graisses?|grasas?|grasso|gordura|vet(?=sat|sup|onder)|жир[^\W_]*|脂肪?)"
+_AWAY = r"(sat|sup|sop|unterdr|gesat|onderdr|подав|压|抑|飽)[^\W_]*"
+_WAY = r"(fs|f[/.]s|tirm|stir|a?spair|a?spir|chess|chemsat|proset|wats|(water|wasser)[\W_]?(exc|anr)[a-z]*)"
+_TO_FAT = rf"{_AWAY}([\W_]*(of|de|del|della|da|di)(?![a-z]))?[\W_]*{_FAT}"
 _SUPPRESSED = (
-    r"stir|tirm|fs|tfs|fat[\W_]?sat\w*|fat[\W_]?sup\w*|spair|spir|chemsat|proset|wats|m?dixon|fat|fett\w*"
+    rf"{_WAY}(\d+mm)?|tfs|fst2|m?dixon|{_FAT}([\W_]*{_AWAY})?|{_TO_FAT}"
     r"|t2\w*?(fs|spair|spir|stir)|(tse|fse|frfse)(fs|spair|spir|stir)"
 )
-_NO, _IT = r"(non|not|no|without|w[\W_]?o|w/out|ohne|sans|sin|senza|zonder)", r"(fs|fat\w*|spair|spir|stir|supp?\w*)"
-_NOT_SUPPRESSED = (
-    rf"{_NO}[\W_]*{_IT}([\W_]*(sat\w*|sup\w*))?|n[\W_]?fs|(fs|fat[\W_]?sat\w*|fat[\W_]?sup\w*|spair)[\W_]*(off|none)"
-)
+_NO = r"(non|not|no|without|w[\W_]?o|w/out|ohne|keine?|sans|sin|senza|sem|zonder|geen|bez|utan|ikke|без|[无無不非])"
+_IT = rf"({_TO_FAT}|{_FAT}[a-z]*|{_WAY}|supp?[a-z]*)([\W_]*{_AWAY})?"
+_NOT_SUPPRESSED = rf"{_NO}[\W_]*{_IT}|n[\W_]?fs|({_FAT}|{_WAY})([\W_]*{_AWAY})?[\W_]*(off|none|aus|no$)"
 _SCAN_OPTIONS = {"FS", "FATSAT", "FAT_SAT", "FAT SAT", "SPAIR", "SPIR", "STIR", "CHEMSAT"}
 _STIR_MS = (100.0, 300.0)  # inversion times at which the signal of fat is nil
 
 
 def dixon(series: Series) -> str | None:
     """Which of the images of a Dixon series these are; None if they are of another kind, or nothing says which."""
-    said = [kind for kind, types in _TYPES.items() if types & set(series.first.image_type[2:])]
+    values = {re.sub(r"[ -]+", "_", value) for value in series.first.image_type[2:]}
+    said = [kind for kind, types in _TYPES.items() if types & values]
     if len(said) == 1:
         return said[0]
-    name = _without_negated(series.first.description.lower())
+    name = re.sub(_TO_FAT, "fs", _name(series))  # "sat fat" is no image of fat
     is_dixon = _has(_DIXON, name)
     return _component(name, is_dixon) or _component(series.first.sequence_name.lower(), is_dixon)
 
@@ -70,11 +76,13 @@ def is_fat_suppressed(series: Series) -> bool:
         return component in (WATER, FAT)
     if _SCAN_OPTIONS & set(first.scan_options) or ("IR" in first.sequence and low < (first.inversion_time or 0) < high):
         return True
-    return _has(_SUPPRESSED, _without_negated(first.description.lower()))
+    return _has(_SUPPRESSED, _name(series))
 
 
-def _without_negated(name: str) -> str:
-    """A name without "NON FS", "w/o fat sat" and the like."""
+def _name(series: Series) -> str:
+    """The description in lower case without accents, and without "NON FS", "w/o fat sat" and the like."""
+    parts = unicodedata.normalize("NFKD", series.first.description.lower())
+    name = unicodedata.normalize("NFC", "".join(part for part in parts if not unicodedata.combining(part)))
     return re.sub(rf"(?<![a-z0-9])({_NOT_SUPPRESSED})(?![a-z0-9])", " ", name)
 
 

@@ -13,12 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from proseg.dicom.headers import Header
-from proseg.dicom.volumes import PARALLEL, Series, defect
+from proseg.dicom.volumes import PARALLEL, SAME_PLACE_MM, Series, defect, steps
 
 MIN_PART = 3  # fewer images are no volume, and no reason to take a series apart
 MANY, MOST = 10, 0.75  # a volume among strays holds so many images, or this share of them
 MOST_TRAITS = 4  # by so many one after the other images are taken apart; each more doubles the time and tells nothing
 THICK_STEP_MM = 6.0  # slices farther apart than this, beside others in other planes, are a localiser's
+PARTED = "Its images had several series UIDs, and were put together by series number, description and places."
+CLOSEST = 0.9  # slices of one acquisition lie no nearer to each other than this share of their thickness
+DISTANT_STEPS = 20  # an image farther than so many steps from all others is none of a series that lost slices
 ALONE = "Its images had series UIDs of their own, and were put together by series number, description and geometry."
 
 # What never differs within a volume: where it does, one UID stands for several series, or strays lie among the slices.
@@ -37,6 +40,7 @@ PARTS: tuple[tuple[str, Callable[[Header], Hashable]], ...] = (
     ("sequence", lambda header: header.sequence_name),
     ("time", lambda header: header.time),
     ("acquisition", lambda header: header.acquisition),
+    ("acquired", lambda header: header.acquired),
 )
 
 
@@ -54,26 +58,76 @@ def put_together(groups: Iterable[list[Header]]) -> list[tuple[list[Header], str
     for group in groups:
         single = len(group) < MIN_PART and all(header.frame_count == 1 and not header.frame for header in group)
         (alone if single else whole).append(group)
-    joined: list[tuple[list[Header], str]] = [(group, "") for group in whole]
-    # first within a study; where its UID is new for every file too, within a folder
-    for place in (lambda header: header.study, lambda header: header.file.parent):
+    joined = _halves(whole)
+    for key, has_to_fit in JOINED_BY:
         alike: dict[Hashable, list[list[Header]]] = defaultdict(list)
         for group in alone:
-            first = group[0]
-            named = (first.patient, first.study_date, first.modality, first.number, first.description)
-            alike[(place(first), *named)].append(group)
+            alike[key(group[0])].append(group)
         alone = []
         for like in alike.values():
             for near in _by_geometry([group[0] for group in like]):
                 own = [group for group in like if any(group[0] is header for header in near)]
-                if len(own) < MIN_PART:
+                together = [header for group in own for header in group]
+                if len(own) < MIN_PART or (has_to_fit and not _fit(together)):
                     alone += own
-                    continue
-                studies = {header.study for header in near}
-                study = near[0].study if len(studies) == 1 else f"{near[0].patient} {near[0].study_date}"
-                uids = {"series": near[0].series, "study": study}
-                joined.append(([replace(header, **uids) for group in own for header in group], ALONE))
+                else:
+                    joined.append((_of_one_series(together), ALONE))
     return joined + [(group, "") for group in alone]
+
+
+def _halves(groups: list[list[Header]]) -> list[tuple[list[Header], str]]:
+    """Series, those joined that are parts of one volume, as where a UID is new for every folder: a sentence tells so.
+
+    They agree in all but the UID, and their slices continue or fill each other at the distance of their thickness:
+    repeats lie at the same places, or between.
+    """
+    alike: dict[Hashable, list[list[Header]]] = defaultdict(list)
+    for group in groups:
+        alike[(_study(group[0]), *_named(group[0]), _geometry(group[0]))].append(group)
+    found: list[tuple[list[Header], str]] = []
+    for like in alike.values():
+        together = Series([header for group in like for header in group])
+        together.sort()
+        whole = len(like) > 1 and _is_sound(together) and not together.is_multi_frame
+        if whole and 0 < (together.first.thickness or 0) <= together.step_mm / CLOSEST:
+            found.append((_of_one_series(together.headers), PARTED))
+        else:
+            found += [(group, "") for group in like]
+    return found
+
+
+def _of_one_series(headers: list[Header]) -> list[Header]:
+    """Images with the UIDs of the first; where those of the study differ too, a patient's of one day are one study."""
+    first = headers[0]
+    own = len({header.study for header in headers}) == 1
+    study = first.study if own else f"{first.patient} {first.study_date}"
+    return [replace(header, series=first.series, study=study) for header in headers]
+
+
+def _study(header: Header) -> Hashable:
+    return header.study
+
+
+def _named(header: Header) -> tuple[str, ...]:
+    return header.patient, header.study_date, header.modality, header.number, header.description
+
+
+# By what images with UIDs of their own are joined, and whether a volume has to come of it: within a study; where its
+# UID is new for every file too, wherever they lie, else within a folder, as elsewhere others may lie that were made
+# nameless in the same way; and where the numbers are new for every file too, without these.
+JOINED_BY: tuple[tuple[Callable[[Header], Hashable], bool], ...] = (
+    (lambda header: (header.study, *_named(header)), False),
+    (_named, True),
+    (lambda header: (header.file.parent, *_named(header)), False),
+    (lambda header: (header.study, *_named(replace(header, number=""))), True),
+)
+
+
+def _fit(headers: list[Header]) -> bool:
+    """Whether images make a volume."""
+    series = Series(list(headers))
+    series.sort()
+    return _is_sound(series)
 
 
 def take_apart(headers: list[Header]) -> list[Series]:
@@ -124,7 +178,8 @@ def _parts(headers: list[Header], name: str, first_trait: int = 0, traits_left: 
 def _by_trait(headers: list[Header], trait: tuple | None) -> list[tuple[str, list[Header]]]:
     """Images grouped by a trait, or for None by geometry; with words for people that tell each group."""
     if trait is None:
-        return [(_geometry(group[0]), group) for group in _by_geometry(headers)]
+        groups = [part for group in _by_geometry(headers) for part in _without_distant(group)]
+        return [(_geometry(group[0]), group) for group in groups]
     words, attribute = trait
     groups: dict[Hashable, list[Header]] = defaultdict(list)
     for header in headers:
@@ -160,13 +215,14 @@ def _is_volume(part: Series, of: Sequence[Header], places: set[int], turned: boo
 
 
 def _by_geometry(headers: Iterable[Header]) -> list[list[Header]]:
-    """Images grouped by size, pixel spacing and orientation, within what headers round."""
+    """Images grouped by size, pixel spacing, orientation and whether they have a place, within what headers round."""
     groups: list[list[Header]] = []
     for header in headers:
         for group in groups:
             first = group[0]
             if (
                 header.size == first.size
+                and (header.position is None) == (first.position is None)
                 and _near(header.orientation, first.orientation)
                 and _near(header.spacing, first.spacing)
             ):
@@ -175,6 +231,21 @@ def _by_geometry(headers: Iterable[Header]) -> list[list[Header]]:
         else:
             groups.append([header])
     return groups
+
+
+def _without_distant(group: list[Header]) -> list[list[Header]]:
+    """Images of one geometry, and apart from them the few that lie far beyond their ends, as a reference image does."""
+    series = Series(list(group))
+    series.sort()
+    between = steps(series) if len(group) > MIN_PART and series.places() is not None else np.zeros(0)
+    apart = between[between > SAME_PLACE_MM]
+    if not apart.size:
+        return [group]
+    gaps = np.flatnonzero(between > DISTANT_STEPS * np.median(apart)) + 1
+    first = max((gap for gap in gaps if gap < MIN_PART), default=0)
+    last = min((gap for gap in gaps if len(group) - gap < MIN_PART), default=len(group))
+    parts = series.headers[:first], series.headers[first:last], series.headers[last:]
+    return [part for part in parts if part]
 
 
 def _near(one: tuple[float, ...] | None, other: tuple[float, ...] | None) -> bool:

@@ -19,8 +19,8 @@ class Header:
 
     Lengths in mm (LPS), times in ms. ``frame`` counts from 1 as DICOM does; 0 where the file is one image. ``size`` has
     a third number, the count of frames, where a file holds several and the header speaks for all of them. ``acquired``
-    is date and time as DICOM has them; ``padding`` is the value, scaled as the pixels are, that stands for no image at
-    all; ``decimal_commas`` tells of lengths written as "0,5", which libraries misread.
+    is date and time as DICOM has them; ``padding`` are the least and the greatest of the values, scaled as the pixels
+    are, that stand for no image at all; ``decimal_commas`` tells of lengths written as "0,5", which libraries misread.
     """
 
     file: Path
@@ -54,7 +54,7 @@ class Header:
     thickness: float | None = None
     study_date: str = ""
     acquired: str = ""
-    padding: float | None = None
+    padding: tuple[float, float] | None = None
     spacing_text: str = ""
     decimal_commas: bool = False
 
@@ -105,7 +105,9 @@ def read_header(file: Path) -> Header | None:
 
     places = ("0020|0032", "0020|0037", "0028|0030")
     slope, intercept = number("0028|1053"), number("0028|1052")
-    padding = _as_stored(number("0028|0120"), value("0028|0103").strip() == "1", number("0028|0101"))
+    is_signed, bits = value("0028|0103").strip() == "1", number("0028|0101")
+    stored = [_as_stored(number(tag), is_signed, bits) for tag in ("0028|0120", "0028|0121")]
+    ends = [end * (1 if slope is None else slope) + (intercept or 0) for end in stored if end is not None]
     return Header(
         file=file,
         series=text("0020|000e"),
@@ -136,7 +138,7 @@ def read_header(file: Path) -> Header | None:
         thickness=number("0018|0050"),
         study_date=text("0008|0020"),
         acquired=(text("0008|0022") or text("0008|0021")) + (text("0008|0032") or text("0008|0031")),
-        padding=None if padding is None else padding * (1 if slope is None else slope) + (intercept or 0),
+        padding=(min(ends), max(ends)) if stored[0] is not None else None,
         spacing_text=text("0028|0030"),
         decimal_commas=any("," in text(tag) for tag in places),
     )

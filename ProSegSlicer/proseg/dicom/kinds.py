@@ -8,6 +8,7 @@ count too, some of them only where tags do not tell; they are matched whole, so 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from proseg.dicom.fat import FAT, OPPOSED, dixon
 from proseg.dicom.gather import MANY, MIN_PART, THICK_STEP_MM
@@ -28,38 +29,63 @@ NO_ORIENTATION = "without orientation: Image Orientation (Patient) (0020,0037) i
 T2_MIN_ECHO_MS, T2_MIN_REPETITION_MS = 60.0, 1500.0
 T1_MAX_ECHO_MS, T1_MAX_REPETITION_MS = 30.0, 1000.0
 
-# Kind, then words of the description, words that count only where tags do not say T2W, and values of Image Type.
+
+@dataclass(frozen=True)
+class Kind:
+    """A contrast or purpose other than T2W, and what gives it away: patterns of words, and values of Image Type.
+
+    Attributes:
+        name: for people.
+        sure: words of the description that decide.
+        words: those that decide unless the description names T2W as well and all tags agree: "T2 before DWI".
+        weak: those that count only where tags do not say T2W.
+        types: values of Image Type, which decide.
+    """
+
+    name: str
+    sure: str = ""
+    words: str = ""
+    weak: str = ""
+    types: frozenset[str] = frozenset()
+
+
 KINDS = (
-    (
+    Kind(
         LOCALISER,
-        r"localizer|localiser|calibration|smartbrain",
-        r"loc|scout|survey|plan|3[\W_]?plane",
-        {"LOCALIZER", "REFERENCE"},
+        words=r"localizer|localiser|calibration|smartbrain",
+        weak=r"loc|scout|survey|plan|3[\W_]?plane",
+        types=frozenset({"LOCALIZER", "REFERENCE"}),
     ),
-    ("a screen capture", r"screen ?(save|shot|capture)", "", {"SCREEN SAVE", "SCREENSAVE", "SCREEN CAPTURE"}),
-    ("an ADC map", r"d?adc|eadc|apparent", "", {"ADC", "ADC_UNSPECIFIED", "EADC"}),
-    (
+    Kind(
+        "a screen capture",
+        r"screen ?(save|shot|capture)",
+        types=frozenset({"SCREEN SAVE", "SCREENSAVE", "SCREEN CAPTURE"}),
+    ),
+    Kind("an ADC map", words=r"d?adc|eadc|apparent", types=frozenset({"ADC", "ADC_UNSPECIFIED", "EADC"})),
+    Kind(
         "diffusion-weighted",
-        r"e?dwi|dwibs|diff\w*|trace\w*|ep2d|epi|resolve|ivim|dti|dki|b[0-9]{2,4}|bval\w*",
+        r"ep2d\w*|dwibs|ivim|dti|dki",
+        r"e?dwi|diff\w*|trace\w*|epi|resolve|reveal|b[0-9]{2,4}|bval\w*|high[\W_]?b",
         r"b[0-9]",
-        {"DIFFUSION", "TRACEW", "DWI"},
+        frozenset({"DIFFUSION", "TRACEW", "DWI"}),
     ),
-    (
+    Kind(
         "dynamic contrast-enhanced",
-        r"dce|dyn\w*|perf\w*|twist|ktrans|kep|iauc|subtraction|wash(in|out)",
+        r"twist|ktrans|kep|iauc|subtraction",
+        r"dce|dyn\w*|perf\w*|wash(in|out)",
         r"sub",
-        {"PERFUSION", "SUBTRACTION", "SUBTRACT"},
+        frozenset({"PERFUSION", "SUBTRACTION", "SUBTRACT"}),
     ),
-    ("T1-weighted", "", r"t1\w*|vibe|lava|thrive|flash|spgr|fspgr|mprage", {"T1"}),
-    ("proton-density-weighted", "", r"pd|pdw|proton", {"PROTON_DENSITY"}),
-    (
+    Kind("T1-weighted", weak=r"t1\w*|vibe|lava|thrive|flash|spgr|fspgr|mprage", types=frozenset({"T1"})),
+    Kind("proton-density-weighted", weak=r"pd|pdw|proton", types=frozenset({"PROTON_DENSITY"})),
+    Kind(
         "a T2* series or a map",
-        r"t2star|t2\*|swi|swan|map|maps|t2map|t2maps|fieldmap|spectro\w*|mip",
-        "",
-        {"T2 MAP", "T1 MAP", "T2_STAR", "R2_STAR", "FAT_FRACTION", "WATER_FRACTION", "FF"},
+        r"t2star|t2\*|swi|swan|t2[\W_]?map\w*|mapit|relaxometry|fieldmap|spectro\w*|mip",
+        r"maps?|mapping",
+        types=frozenset({"T2 MAP", "T1 MAP", "T2_STAR", "R2_STAR", "FAT_FRACTION", "WATER_FRACTION", "FF"}),
     ),
-    ("a projection", r"projection", "", {"MIP", "MINIP", "PROJECTION IMAGE", "MAX_IP", "MIN_IP"}),
-    ("a phase image", r"phase (image|map)", "", {"P", "PHASE MAP", "PHASE"}),
+    Kind("a projection", r"projection", types=frozenset({"MIP", "MINIP", "PROJECTION IMAGE", "MAX_IP", "MIN_IP"})),
+    Kind("a phase image", r"phase (image|map)", types=frozenset({"P", "PHASE MAP", "PHASE"})),
 )
 NAMED_T2 = r"t2|t2w\w*|t2[a-z_]*(tse|fse|spc|space)\w*|frfse|t2weighted"
 
@@ -93,11 +119,13 @@ def unsuitable(series: Series) -> str | None:
 def _kind(series: Series) -> str | None:
     """The kind of contrast or purpose other than T2W that any sign in the header gives away."""
     first = series.first
-    timed, shaped = _is_timed_as_t2w(series), _is_shaped_as_volume(series)
-    for kind, words, weak, types in KINDS:
-        doubtful = not timed or (kind == LOCALISER and not shaped)
-        if types & set(first.image_type) or _says(series, words) or (doubtful and _says(series, weak)):
-            return kind
+    for kind in KINDS:
+        if kind.types & set(first.image_type) or _says(series, kind.sure):
+            return kind.name
+        if said := _said_in_passing(series, kind):
+            overruled = _is_timed_as_t2w(series) and (kind.name != LOCALISER or _is_shaped_as_volume(series))
+            if not overruled or (said == kind.words and not _is_t2w_throughout(series)):
+                return kind.name
     if any((header.b_value or 0) > 0 for header in series.headers) or "EP" in first.sequence:
         return "diffusion-weighted"
     if "GR" in first.sequence and "SE" not in first.sequence:
@@ -113,6 +141,29 @@ def _kind(series: Series) -> str | None:
         )
         return f"not T2-weighted by its {times}"
     return None
+
+
+def named_kind(series: Series) -> str | None:
+    """The kind that strong words of the description speak of, although the tags of T2W overrule them."""
+    return next((kind.name for kind in KINDS if _says(series, kind.words)), None)
+
+
+def has_odd_words(series: Series) -> bool:
+    """Whether any word of the description speaks of another kind, be it ever so weak."""
+    return any(_said_in_passing(series, kind) for kind in KINDS)
+
+
+def _said_in_passing(series: Series, kind: Kind) -> str:
+    """Those words of a kind that the description has, and that tags may overrule."""
+    return next((words for words in (kind.words, kind.weak) if _says(series, words)), "")
+
+
+def _is_t2w_throughout(series: Series) -> bool:
+    """Whether name, times, sequence and Image Type all say T2W of images as they were acquired."""
+    first = series.first
+    original = first.image_type[:2] == ("ORIGINAL", "PRIMARY")
+    spin_echo = "SE" in first.sequence and not is_single_shot(series)
+    return _says(series, NAMED_T2) and _is_timed_as_t2w(series) and spin_echo and original
 
 
 def _is_timed_as_t2w(series: Series) -> bool:
@@ -143,6 +194,11 @@ def is_reformatted(series: Series) -> bool:
     """Whether the images were computed from another series, by multiplanar reformatting or otherwise."""
     types = {"MPR", "REFORMATTED", "SECONDARY"} & set(series.first.image_type)
     return bool(types) or _says(series, "mpr|reformat|reformatted")
+
+
+def is_single_shot(series: Series) -> bool:
+    """Whether each slice was taken in one shot, which blurs it."""
+    return _says(series, r"haste|ss[\W_]?(fse|tse)|ssh[\W_]?\w*|single[\W_]?shot|fase|ufse")
 
 
 def is_uncorrected(series: Series) -> bool:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from proseg.dicom.fat import WATER, dixon, is_fat_suppressed
-from proseg.dicom.kinds import T2_MIN_ECHO_MS, is_known_t2w, is_reformatted, is_uncorrected
+from proseg.dicom.kinds import (
+    T2_MIN_ECHO_MS,
+    has_odd_words,
+    is_known_t2w,
+    is_reformatted,
+    is_single_shot,
+    is_uncorrected,
+    named_kind,
+)
 from proseg.dicom.volumes import Series, defect
 
 USUAL_ECHO_MS = (T2_MIN_ECHO_MS, 250.0)
@@ -18,7 +26,10 @@ PROSTATE_SLICE_MM = (2.0, 4.0)  # and slices of about 3 mm; PI-RADS v2.1
 ENOUGH_SLICES = 10
 
 # What a repeat adds to the name of what it repeats.
-_REPEAT = r"[\W_]*(rep\w*|rpt|again|redo|wdh\w*|wiederh\w*|motion|bis|2nd|\(?#?[2-9]\)?)$"
+_REPEAT = (
+    r"([\W_]+(rep\w*|rpt|again|redo|new|neu|wdh|wiederh\w*|motion|bis|2nd|zweit\w*|abgebr\w*|abort\w*|stopp?\w*|incompl\w*"
+    r"|[2-9]))+[\W_]*$"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ PREFERENCES = (
     Preference(lambda series: defect(series) is not None, "it is complete"),
     Preference(lambda series: series.plane != "axial", "its slices are axial"),
     Preference(lambda series: not is_known_t2w(series), "its name or timing says T2W"),
+    Preference(lambda series: named_kind(series) is not None, "the name of the other speaks of another kind"),
     Preference(has_odd_echo, "its echo time is usual for T2W"),
     Preference(
         lambda series: series.field_mm > PROSTATE_FIELD_MM,
@@ -67,6 +79,7 @@ PREFERENCES = (
         "its slices are as thick as those of a prostate protocol ({0}, not {1})",
         slice_mm,
     ),
+    Preference(is_single_shot, "it was not taken in single shots"),
     Preference(lambda series: dixon(series) == WATER, "the other is the water image of a Dixon series"),
     Preference(is_fat_suppressed, "it is not fat-suppressed"),
     Preference(is_reformatted, "it was not reformatted from another"),
@@ -76,6 +89,7 @@ PREFERENCES = (
     Preference(lambda series: max(round(series.field_mm, -1), PROSTATE_FIELD_MM), "its field of view is smaller"),
     Preference(lambda series: round(series.pixel_mm, 1), "its pixels are finer"),
     Preference(lambda series: round(series.field_mm, -1), "its field of view is smaller"),
+    Preference(has_odd_words, "its name has no word for another kind"),
 )
 
 

@@ -44,7 +44,7 @@ def scan(folder: Path, deep: bool = True) -> Folder:
     Files that are not DICOM, and DICOM objects without pixels, are passed over; a damaged image is counted with its
     series when enough of its header is left to tell.
     """
-    groups: dict[tuple[str, str], dict[tuple, Header]] = {}
+    groups: dict[tuple[str, str], dict[Header, Header]] = {}
     damaged: list[tuple[bytes, bool]] = []  # how it starts, and whether it is whole
     found = Folder()
     with quiet():
@@ -59,7 +59,8 @@ def scan(folder: Path, deep: bool = True) -> Folder:
                 continue
             # A file without a series UID belongs with its neighbours.
             group = groups.setdefault((header.study, header.series or str(file.parent)), {})
-            key = (header.instance or str(file), header.position)
+            # one UID for all is an anonymiser's: copies are alike in all else as well
+            key = replace(header, file=Path() if header.instance else file)
             found.copies += key in group
             group.setdefault(key, header)
     for headers, remark in put_together(list(group.values()) for group in groups.values()):

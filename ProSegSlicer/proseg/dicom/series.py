@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from proseg.dicom.fat import is_fat_suppressed
 from proseg.dicom.headers import read_header
-from proseg.dicom.kinds import NO_ORIENTATION, T2_MIN_ECHO_MS, is_known_t2w, unsuitable
+from proseg.dicom.kinds import NO_ORIENTATION, T2_MIN_ECHO_MS, is_known_t2w, named_kind, unsuitable
 from proseg.dicom.meta import DICOMDIR, file_meta, head_of, packing
 from proseg.dicom.multiframe import write_frames
 from proseg.dicom.prefer import are_equal, ranked, reason
@@ -234,15 +234,18 @@ def _placed(image: sitk.Image, series: Series) -> sitk.Image:
 def _without_padding(image: sitk.Image, series: Series) -> sitk.Image:
     """The image with the median of the other values for padding that lies beyond all of them, as -1024 does.
 
+    Pixel Padding Value and Pixel Padding Range Limit (DICOM PS3.3 C.7.5.1.1.2) are the ends of a range.
+
     So it stays out of the statistics of the intensities. Padding of 0 is what air is, too.
     """
     values = None
-    for padding in {header.padding for header in series.headers} - {None, 0.0}:
+    for ends in {header.padding for header in series.headers} - {None, (0.0, 0.0)}:
         values = sitk.GetArrayFromImage(image) if values is None else values
-        is_padding = values == np.float32(padding)
+        low, high = np.float32(ends)
+        is_padding = (low <= values) & (values <= high)
         if is_padding.any() and not is_padding.all():
             rest = values[~is_padding]
-            if padding > rest.max() or padding < min(rest.min(), 0):
+            if low > rest.max() or high < min(rest.min(), 0):
                 values[is_padding] = np.median(rest)
     if values is None:
         return image
@@ -266,8 +269,12 @@ def _oddities(series: Series) -> list[QualityFlag]:
     """Flags that only the DICOM header can raise."""
     flags = []
     echo_time = series.first.echo_time
+    sentence = ""
     if not is_known_t2w(series):
         sentence = "Nothing in the DICOM header says that this is T2W: check that it is."
+    elif kind := named_kind(series):
+        sentence = f"Its name speaks of a series that is {kind}, its tags of T2W: check that it is T2W."
+    if sentence:
         flags.append(QualityFlag("contrast_unconfirmed", Severity.WARNING, sentence))
     oddities = []
     if echo_time and echo_time < T2_MIN_ECHO_MS:
