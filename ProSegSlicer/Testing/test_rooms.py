@@ -19,8 +19,8 @@ MIRRORS = {
     "training": TESTS / "training",
     "ProSegSlicer/ProSegSlicerLib": TESTS / "slicer",
 }
-# The parts of the panel are nothing without it, so each is tested on the whole panel, by what a reader does there;
-# ``startup`` is what the module does once, and is tested with it.
+# The parts of the panel are nothing without it, so each is tested on the whole panel, by what a reader does; so is
+# what its second button starts. What the module does once, and its own test, are tested with it.
 TESTED_TOGETHER = {
     "qt_binding": "test_panel_scene.py",
     "qt_editor": "test_panel_review.py",
@@ -29,9 +29,13 @@ TESTED_TOGETHER = {
     "qt_panel": "test_panel_scene.py",
     "qt_psa": "test_panel_psa.py",
     "qt_questions": "test_panel_review.py",
+    "qt_refine": "test_panel_refine.py",
     "qt_results": "test_panel_results.py",
     "qt_review": "test_panel_review.py",
     "qt_run": "test_panel_run.py",
+    "qt_slices": "test_panel_slices.py",
+    "refine_job": "test_panel_refine.py",
+    "self_test": "test_module.py",
     "startup": "test_module.py",
 }
 
