@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proseg.errors import InputError
@@ -56,6 +56,7 @@ def test_whatever_is_given_stays_voxel_for_voxel_whatever_the_follower_says(seed
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 99), first=st.integers(0, 4), last=st.integers(4, 8), k=st.integers(0, 8))
+@example(seed=0, first=4, last=4, k=0)  # as much gland on either side of the ends as between them
 def test_with_ends_there_is_gland_between_them_none_beyond_and_the_given_slice_stays(
     seed: int, first: int, last: int, k: int
 ) -> None:
@@ -66,6 +67,17 @@ def test_with_ends_there_is_gland_between_them_none_beyond_and_the_given_slice_s
     filled = np.flatnonzero(labels.any(axis=(1, 2)))
     assert (filled[0], filled[-1]) == (first, last)
     assert np.array_equal(labels[k], drawn[k])
+
+
+@pytest.mark.parametrize(("first", "last"), [(6, None), (None, 2), (5, 6), (2, 3)])
+def test_ends_keep_what_lies_between_them_also_where_more_of_the_gland_lies_beyond(
+    first: int | None, last: int | None
+) -> None:
+    seen = made()
+    low, high = first if first is not None else 2, last if last is not None else 6
+    labels = follow(seen, seen.labels, [low], Follower().eval(), first, last)
+    assert np.flatnonzero(labels.any(axis=(1, 2))).tolist() == list(range(low, high + 1))
+    assert np.array_equal(labels[low : high + 1], seen.labels[low : high + 1])
 
 
 def test_a_follower_that_has_learned_nothing_leaves_the_other_slices_as_they_are() -> None:

@@ -97,6 +97,8 @@ def follow(
     before, drawn = seen.within(region)
     told = sorted({*kept, *_just_beyond(len(given), first, last)})
     probabilities = _spoken(before, drawn, own[region], told, follower)
+    for beyond in (slice(first or 0), slice(len(given) if last is None else last + 1, None)):
+        probabilities[BACKGROUND, beyond], probabilities[PZ:, beyond] = 1, 0  # or the larger piece might lie there
     labels = np.zeros_like(given)
     labels[region] = clean_up(probabilities, seen.spacing_kji)
     _end_at_empty(labels, own, kept, _middle(seen.labels))
