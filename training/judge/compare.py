@@ -161,7 +161,7 @@ def main() -> None:
         shared = shared_cases(pooled(judged)) or {case.id for case in cases}
         judged.append(judge_taps(options.taps, [case for case in cases if case.id in shared], options.taps_cache))
     contenders = pooled(judged)
-    rows: list[tuple[str, MetricRow]] = [(one.name, row) for one in contenders for row in one.rows]
+    rows = [(one.name, row) for one in contenders for row in one.rows if row.region == WHOLE]  # as the page has them
     columns = ("contender", *(field.name for field in fields(MetricRow)))
     lines = [{"contender": name, **{key: cell(value) for key, value in asdict(row).items()}} for name, row in rows]
     with OutputSet() as outputs:

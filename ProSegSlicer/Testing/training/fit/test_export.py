@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from Testing.made_runs import TINY
 
 from proseg.errors import InputError
 from proseg.model.network import NetworkConfig, ProSeg
 from proseg.model.weights import load_model, save_model
 from training.fit import export
-
-TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 
 
 def make_network(seed: int, config: NetworkConfig = TINY) -> ProSeg:

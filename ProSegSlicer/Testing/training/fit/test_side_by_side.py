@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from Testing.made_runs import TINY
 
 from proseg.errors import InputError
-from proseg.model.network import NetworkConfig, ProSeg
+from proseg.model.network import ProSeg
 from training.data import patch_store
 from training.data.patch_store import StoredPatches, file_of
 from training.data.preprocess import Arrays, load, save
@@ -20,7 +21,6 @@ from training.fit.export import averaged_network
 from training.fit.side_by_side import SharedPatches
 from training.fit.train import split
 
-TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 CPU = torch.device("cpu")
 COUNT = 12
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from Testing.made_runs import TINY
 
 from proseg.errors import InputError, WeightsError
-from proseg.model.network import NetworkConfig, ProSeg
+from proseg.model.network import ProSeg
 from proseg.model.weights import save_model
 from training.data.preprocess import Arrays
 from training.fit.start import initialise, seed_after
 from training.fit.train import parse, source_of_patches
 
-TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)
 KNOWN, CASE = (
     Arrays(name, "A", name, np.zeros((1, 1, 1), np.float16), np.zeros((1, 1, 1, 1), np.uint8), 3.0)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from Testing.made_runs import TINY
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -25,7 +26,6 @@ from training.fit.export import averaged_network
 from training.fit.train import Trainer, parse, split
 from training.networks.baselines import BASELINES, Baseline, network_of_run
 
-TINY = NetworkConfig(widths=(8, 8, 8, 8), depths=(1, 1, 1, 1), strip=3)
 PLAIN = replace(TINY, directional=False, cross_slice=False, pyramid=False)  # the tests are fast with this
 ITEMS = tuple[Tensor, Tensor, float]
 
@@ -311,16 +311,6 @@ def test_options_reach_the_loss(tmp_path: Path) -> None:
     assert other(*patch) < loss(*patch)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [[], ["--without", "everything"], ["--norm", "layer"], ["--thin-pz", "0"], ["--thin-pz", "5", "--store", "s"]],
-)
-def test_a_wrong_command_line_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse(["--out", "x", *arguments] if arguments else [])
-    assert "usage" in capsys.readouterr().err
-
-
 def test_the_command_trains_and_notes_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arrays, out = tmp_path / "arrays", tmp_path / "runs" / "one"
     arrays.mkdir()
@@ -378,27 +368,3 @@ def test_the_command_trains_a_network_to_compare_with_on_fewer_cases(
 def test_the_locator_is_a_smaller_network() -> None:
     sizes = [sum(p.numel() for p in ProSeg(config).parameters()) for config in (train.LOCATOR, NetworkConfig())]
     assert sizes[0] < 0.2 * sizes[1]
-
-
-def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse(["--out", "run", "--progressive"])
-    assert "--budget-patches" in capsys.readouterr().err
-    assert parse(["--out", "run", "--progressive", "--budget-patches", "10"]).progressive
-
-
-LOOKS = [("--harsh",), ("--treated",), ("--raw-scans",), ("--progressive", "--budget-patches", "10")]
-
-
-@pytest.mark.parametrize("option", LOOKS)
-def test_a_store_has_looks_of_its_own(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse(["--out", "run", "--store", "patches", *option])
-    assert "when a store is made" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("option", [*LOOKS, ("--thin-pz", "5"), ("--ends", "1")])
-def test_what_the_locator_cannot_do_is_refused(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse(["--out", "run", "--task", "locate", *option])
-    assert "--task segment" in capsys.readouterr().err

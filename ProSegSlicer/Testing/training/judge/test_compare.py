@@ -64,6 +64,7 @@ def test_the_command_writes_the_table_and_the_rows(tmp_path: Path, monkeypatch: 
     with (out / "comparison.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(one["contender"], one["case"]) for one in rows} == {("full", "made0"), ("without gate", "made0")}
+    assert len(rows) == len({(one["contender"], one["case"], one["structure"]) for one in rows}) == 6
     text = (out / "comparison.md").read_text()
     assert "\n| full | 0 | 1 |" in text
     assert "\n| without gate | 0 | 1 |" in text
