@@ -239,10 +239,13 @@ def test_a_unit_in_which_no_voxel_can_be_measured_is_taken_for_millimetres_and_t
 
 
 @pytest.mark.parametrize("code", [1, 2, 4])
-def test_a_flat_sform_gives_no_orientation(tmp_path, code):
-    flat = np.zeros((3, 4))
-    assert codes_of(nifti(tmp_path / "t2.nii", flat, (0, code))) == ["orientation_assumed"]
-    assert codes_of(nifti(tmp_path / "t2.nii", flat, (1, code))) == []
+def test_a_blank_sform_gives_no_orientation_and_a_flat_one_is_refused(tmp_path, code):
+    blank = np.zeros((3, 4))
+    assert codes_of(nifti(tmp_path / "t2.nii", blank, (0, code))) == ["orientation_assumed"]
+    assert codes_of(nifti(tmp_path / "t2.nii", blank, (1, code))) == []
+    flat = AFFINE * [[1], [1], [0]]
+    with pytest.raises(InputError, match="not perpendicular"):
+        read_t2w(nifti(tmp_path / "t2.nii", flat, (0, code)))
 
 
 def test_fine_voxels_in_metres_are_not_flat(tmp_path):

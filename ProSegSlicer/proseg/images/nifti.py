@@ -92,6 +92,10 @@ class NiftiHeader:
         axes = np.reshape(self.srow, (3, 4))
         return self.sform_code > 0 and bool(np.isfinite(axes).all()) and abs(np.linalg.det(axes[:, :3])) >= 1e-12
 
+    def _is_blank(self) -> bool:
+        """Whether the sform holds nothing, whatever its code says."""
+        return not any(self.srow[:3] + self.srow[4:7] + self.srow[8:11])
+
     def sform(self) -> np.ndarray | None:
         """The sform as an affine (3, 4) from voxels i, j, k to mm in LPS; None where it is not given or flat."""
         if not self._has_sform():
@@ -138,7 +142,7 @@ class NiftiHeader:
         last digit, and takes voxel sizes from ``pixdim`` alone.
         """
         name, affine = self.followed()
-        if self.has_wrong_unit or (affine is None and self.sform_code > 0):  # an sform that is flat
+        if self.has_wrong_unit or (affine is None and self.sform_code > 0 and self._is_blank()):
             return True
         return min(self.pixdim[1:4]) < 0 or (name == "sform" and (skew(affine) > SKEW or self._has_other_sizes(affine)))
 
