@@ -10,6 +10,8 @@ PYTHON_CANDIDATES := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 pyth
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 TOOLS := .venv/tools/$(notdir $(BIN))
+# A process a core, four at most, as each loads the networks; a file's tests stay together and share what they made.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SHIPPED_FIGURES := --data ../shared/data --weights training/held_out/fold0.pt --out docs/evaluation
 
 .DEFAULT_GOAL := help
@@ -25,7 +27,7 @@ demo: .venv/.runtime ## segment a generated phantom and show what comes out
 	$(BIN)/proseg demo
 
 test: .venv/.dev ## run every test, then check style and format
-	$(BIN)/python -m pytest
+	$(PYTEST)
 	@$(MAKE) --no-print-directory lint
 
 lint: .venv/.dev ## check style and format

@@ -174,7 +174,7 @@ def main() -> None:
     views[0].picture().save(options.out / "uncertainty.png", optimize=True)
     overlay.show_uncertainty(segmentation, False)
 
-    overlay.show_3d(segmentation, True)
+    segmentation.CreateClosedSurfaceRepresentation()
     display.SetSegmentOpacity3D("PZ", 0.55)
     three_d = ThreeDView()
     pictures = []

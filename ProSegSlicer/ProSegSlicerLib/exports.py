@@ -1,31 +1,41 @@
 """Files that leave Slicer: contours as they are now, and reports that say who reviewed them.
 
-A format is a line in ``FORMATS`` and a writer in ``_WRITERS``.
+What the scene holds is handed over as files (``proseg.outputs.material``), and written out from these: here for
+scripts, by the worker for the panel (``exporting``).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import slicer
 
 from proseg.dicom.slices import NEEDED
-from proseg.errors import InputError
-from proseg.outputs.dicom_seg import write_dicom_seg
-from proseg.outputs.page import write_page
-from proseg.outputs.report import report, report_row, to_csv, to_json
-from proseg.outputs.writing import DICOM_ENDING, check_target, write_image
-from proseg.system.atomic import OutputSet, atomic, ending_of, write_text
+from proseg.errors import InputError, OutputError
+from proseg.outputs.material import SEGMENTATION, ZONES_ALONE, Material, report_on, write, write_all
+from proseg.outputs.review import Review, ReviewStatus
+from proseg.outputs.writing import DICOM_ENDING, SEGMENTATION_ENDING, check_target
+from proseg.system.atomic import OutputSet, ending_of
 from proseg.system.packages import is_there
 from ProSegSlicerLib import review
 from ProSegSlicerLib.dicom_sources import put_into_database, source_files
 from ProSegSlicerLib.scene import mrml_scene
-from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, zones
+from ProSegSlicerLib.segments import (
+    fits,
+    input_volume,
+    is_redrawn_on_another_grid,
+    own_drawn,
+    read_once,
+    zones,
+)
+from ProSegSlicerLib.temporary import private_folder
+from ProSegSlicerLib.volumes import to_sitk
 
-NIFTI_NOTE, NOTE_BYTES = "ITK_FileNotes", 79  # ITK's name for NIfTI's field descrip, and how much it takes
+NOTE_BYTES = 79  # of text in a NIfTI header, its field descrip
 FORMATS = {
     ".seg.nrrd": "Segmentation for Slicer",
     DICOM_ENDING: "DICOM Segmentation",
@@ -44,7 +54,8 @@ def export(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet |
         InputError: the segmentation lacks what the format shows.
     """
     check_target(path, endings=tuple(FORMATS))
-    _WRITERS[ending_of(path)](segmentation, path, outputs)
+    with private_folder() as folder:
+        write(hand_over(segmentation, [ending_of(path)], folder), path, outputs)
 
 
 def export_all(segmentation: Any, folder: str | os.PathLike[str], endings: Sequence[str]) -> list[Path]:
@@ -61,16 +72,32 @@ def export_all(segmentation: Any, folder: str | os.PathLike[str], endings: Seque
     Raises:
         OutputError, InputError: as ``export``.
     """
-    if not endings:
-        raise InputError("No format is chosen.", "Tick at least one format to export.")
+    paths = targets(segmentation, folder, endings)
+    with private_folder() as here:
+        write_all(hand_over(segmentation, endings, here), paths)
+    tell_database(paths)
+    return paths
+
+
+def targets(segmentation: Any, folder: str | os.PathLike[str], endings: Sequence[str]) -> list[Path]:
+    """The files of an export, in the order of their endings.
+
+    Raises:
+        InputError: there are none.
+        OutputError: one of them cannot be written.
+    """
+    check(endings)
     paths = [Path(folder) / f"{file_name(segmentation.GetName())}{ending}" for ending in endings]
-    with OutputSet() as outputs:
-        for path in paths:
-            export(segmentation, path, outputs)
-    for path in paths:  # only now they are there
+    for path in paths:
+        check_target(path, endings=tuple(FORMATS))
+    return paths
+
+
+def tell_database(paths: Sequence[Path]) -> None:
+    """Put exported DICOM files, once they are there, into Slicer's database."""
+    for path in paths:
         if path.name.endswith(DICOM_ENDING):
             put_into_database(path)
-    return paths
 
 
 def obstacle(segmentation: Any, ending: str) -> str:
@@ -89,6 +116,16 @@ def obstacle(segmentation: Any, ending: str) -> str:
     return ""
 
 
+def left_out(segmentation: Any, endings: Sequence[str]) -> str:
+    """Which of the reader's own segments some of the formats have no room for, and what to use; empty if none."""
+    small = [ending for ending in endings if ending in ZONES_ALONE]
+    names = [segment.name for segment in own_drawn(segmentation)] if small else []
+    if not names:
+        return ""
+    quoted = ", ".join(f"“{name}”" for name in names)
+    return f"Only PZ and CG are in {' and '.join(small)}, not {quoted}, which may overlap them: use .seg.nrrd or DICOM."
+
+
 def file_name(name: str) -> str:
     """A node's name as a file name that every system takes."""
     return "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name).strip(" .")[:120] or "zones"
@@ -96,11 +133,71 @@ def file_name(name: str) -> str:
 
 def report_of(segmentation: Any) -> dict[str, Any]:
     """The report on the contours as they are now, ready for JSON."""
-    signed = review.review(segmentation)[1]
-    return report(review.findings(segmentation), _source(segmentation), signed, review.comparison(segmentation))
+    return report_on(material_of(segmentation, (".json",)))
 
 
-def _segmentation(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
+def hand_over(segmentation: Any, endings: Sequence[str], folder: Path) -> Material:
+    """Write what files are made of into a folder, for whoever makes them; returns it.
+
+    Raises:
+        InputError: the segmentation lacks what a format shows.
+    """
+    check(endings)
+    raw = folder / SEGMENTATION
+    if SEGMENTATION_ENDING in endings:
+        _write_raw(segmentation, raw)
+    material = replace(material_of(segmentation, endings), segmentation=raw if SEGMENTATION_ENDING in endings else None)
+    material.save(folder)
+    return material
+
+
+def check(endings: Sequence[str]) -> None:
+    """Refuse to export nothing.
+
+    Raises:
+        InputError: no format is chosen.
+    """
+    if not endings:
+        raise InputError("No format is chosen.", "Tick at least one format to export.")
+
+
+def material_of(segmentation: Any, endings: Sequence[str]) -> Material:
+    """What files of these endings are made of, but for Slicer's own.
+
+    Raises:
+        InputError: the segmentation lacks what a format shows.
+    """
+    volume = input_volume(segmentation)
+    if ".html" in endings and volume is None:
+        raise InputError(
+            f"The image of {segmentation.GetName()} is no longer in the scene, so there are no pictures of it.",
+            "Load it again and segment it, or export another format.",
+        )
+    if ".html" in endings and not fits(segmentation, volume):
+        raise InputError(
+            f"{volume.GetName()} has another grid than when {segmentation.GetName()} was drawn on it, so there are no "
+            "pictures of both.",
+            "Segment it again, or export another format.",
+        )
+    with read_once():
+        status, signed = review.review(segmentation)
+        return Material(
+            labelmap=zones(segmentation),
+            source=_source(segmentation),
+            image=to_sitk(volume) if volume is not None and ".html" in endings else None,
+            ai=review.ai_labelmap(segmentation),
+            report=review.ai_report(segmentation),
+            psa_ng_ml=review.psa(volume) if volume is not None else None,
+            review=signed,
+            slice_origins=review.slice_origins(segmentation),
+            note=_note(status, signed),
+            own=own_drawn(segmentation),
+            series=tuple(source_files(volume)) if DICOM_ENDING in endings else (),
+        )
+
+
+def _write_raw(segmentation: Any, path: Path) -> None:
+    """Have Slicer write its own file, uncompressed: compressing takes longest, and whoever gets it can do that."""
     if is_redrawn_on_another_grid(segmentation):
         raise InputError(
             f"{segmentation.GetName()} is drawn on another grid than its image, so a .seg.nrrd file would not hold "
@@ -113,47 +210,19 @@ def _segmentation(segmentation: Any, path: str | os.PathLike[str], outputs: Outp
     mrml_scene().AddNode(storage)
     try:
         storage.SetCropToMinimumExtent(False)  # the grid of the input, whatever is drawn in it
-        storage.SetUseCompression(True)
-        with atomic(path, outputs) as temporary:
-            storage.SetFileName(str(temporary))
-            if not storage.WriteData(segmentation):
-                raise OSError(f"Slicer could not write it ({storage.GetUserMessages().GetAllMessagesAsString()})")
+        storage.SetUseCompression(False)
+        storage.SetFileName(str(path))
+        if not storage.WriteData(segmentation):
+            raise OutputError(
+                f"Slicer could not write it ({storage.GetUserMessages().GetAllMessagesAsString()}).",
+                "Free some disk space and try again.",
+            )
     finally:
         mrml_scene().RemoveNode(storage)
 
 
-def _dicom(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    files, signed = source_files(input_volume(segmentation)), review.review(segmentation)[1]
-    compared = review.comparison(segmentation)
-    write_dicom_seg(review.findings(segmentation), files, path, outputs, review=signed, comparison=compared)
-
-
-def _labelmap(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    write_image(zones(segmentation), path, outputs, {NIFTI_NOTE: _note(segmentation)})
-
-
-def _json(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    write_text(to_json(report_of(segmentation)), path, outputs)
-
-
-def _csv(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    write_text(to_csv([report_row(report_of(segmentation))]), path, outputs)
-
-
-def _html(segmentation: Any, path: str | os.PathLike[str], outputs: OutputSet | None) -> None:
-    if input_volume(segmentation) is None:
-        raise InputError(
-            f"The image of {segmentation.GetName()} is no longer in the scene, so there are no pictures of it.",
-            "Load it again and segment it, or export another format.",
-        )
-    signed = review.review(segmentation)[1]
-    compared = review.comparison(segmentation)
-    write_page(review.findings(segmentation), _source(segmentation), path, outputs, review=signed, comparison=compared)
-
-
-def _note(segmentation: Any) -> str:
+def _note(status: ReviewStatus, signed: Review | None) -> str:
     """The review in the little room that a NIfTI header has for text."""
-    status, signed = review.review(segmentation)
     text = f"ProSegSlicer: {status.value}" + (f", {signed.reviewed_at}, {signed.reviewer}" if signed else "")
     return text.encode()[:NOTE_BYTES].decode(errors="ignore")
 
@@ -163,13 +232,3 @@ def _source(segmentation: Any) -> str:
     content, volume = review.ai_report(segmentation), input_volume(segmentation)
     name = volume.GetName() if volume else content["input"]["name"] if content else segmentation.GetName()
     return name.replace("/", "_").replace("\\", "_")
-
-
-_WRITERS = {
-    ".seg.nrrd": _segmentation,
-    DICOM_ENDING: _dicom,
-    ".nii.gz": _labelmap,
-    ".json": _json,
-    ".csv": _csv,
-    ".html": _html,
-}

@@ -69,6 +69,7 @@ class Job:
         message: what the user should know: why it failed and what to do next, or what was done differently; or empty.
         segmentation: where the result is, once done; a new node if the one given was edited meanwhile.
         seconds: how long the run took, from ``start`` to its end.
+        provenance: once done, what its report says of model and device.
         came: called when the result has come, before it is taken into the scene, which takes a while for a large image.
 
     Args:
@@ -81,7 +82,7 @@ class Job:
     def __init__(self, client: WorkerClient, volume: Any, segmentation: Any = None, device: str = "auto") -> None:
         self.client, self.volume, self.segmentation, self.device = client, volume, segmentation, device
         self.state, self.stage, self.fraction, self.message = JobState.RUNNING, "Preparing", 0.0, ""
-        self.seconds, self._began = 0.0, 0.0
+        self.seconds, self._began, self.provenance = 0.0, 0.0, {}
         self.came: Callable[[], object] = lambda: None
         self._ran_on: str | None = None
         self._request: int | None = None
@@ -102,7 +103,7 @@ class Job:
         self._output_before = self._state_of_output()
         self._folder = make_folder()
         try:
-            sitk.WriteImage(to_sitk(self.volume), str(self._input))
+            self._write_inputs()
             self._send()
         except BaseException:
             self._clear_up()
@@ -130,12 +131,18 @@ class Job:
     def _input(self) -> Path:
         return self._folder / "t2w.nrrd"
 
+    def _write_inputs(self) -> None:
+        sitk.WriteImage(to_sitk(self.volume), str(self._input))
+
     def _send(self) -> None:
         self.stage, self.fraction = "Starting", 0.0
-        psa = review.psa(self.volume)
-        self._request = self.client.send(
-            "segment", image=str(self._input), folder=str(self._folder), device=self.device, psa_ng_ml=psa
-        )
+        do, fields = self._asks()
+        self._request = self.client.send(do, **fields)
+
+    def _asks(self) -> tuple[str, dict[str, Any]]:
+        """What the worker is asked to do, and the fields of the request."""
+        fields = {"image": str(self._input), "folder": str(self._folder), "device": self.device}
+        return "segment", fields | {"psa_ng_ml": review.psa(self.volume)}
 
     def _on_device(self, event: dict[str, Any]) -> None:
         self._ran_on = event["device"]
@@ -170,9 +177,13 @@ class Job:
         if self.segmentation is not None and not self._output_is_as_before():
             self.segmentation = None
             self.message = "The segmentation was edited meanwhile, so the result went into a new one."
-        self.segmentation = take_in(event, self.volume, self.segmentation)
+        self.provenance = event["report"]["provenance"]
+        self.segmentation = self._take_in(event)
         self.stage, self.fraction = "Done", 1.0
         self._end(JobState.DONE, self.message)
+
+    def _take_in(self, event: dict[str, Any]) -> Any:
+        return take_in(event, self.volume, self.segmentation)
 
     def _end(self, state: JobState, message: str) -> None:
         self.state, self.message, self.seconds = state, message, time.monotonic() - self._began

@@ -1,4 +1,4 @@
-"""What is shown with the contours: where the AI was unsure, the surfaces in 3D, and the slices worth a look."""
+"""What is shown with the contours: where the AI was unsure, and the slices worth a look."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
+from proseg.images.geometry import slice_middle
 from ProSegSlicerLib.scene import mrml_scene, nodes_of
-from ProSegSlicerLib.segments import LABELMAP, SURFACE, input_volume, zones
+from ProSegSlicerLib.segments import input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, set_image, slice_centre
 
 UNCERTAINTY_ROLE = "ProSegSlicer.Uncertainty"  # from a segmentation to its uncertainty volume
@@ -73,29 +74,26 @@ def remove_orphans() -> None:
             mrml_scene().RemoveNode(node)
 
 
-def show_3d(segmentation: Any, shown: bool) -> None:
-    """Show the zones' surfaces in the 3D views, or do away with them, as Slicer's own Show 3D button does."""
-    inside, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
-    if not shown:
-        segmentation.RemoveClosedSurfaceRepresentation()
-    elif not inside.ContainsRepresentation(SURFACE):
-        segmentation.CreateClosedSurfaceRepresentation()
-    if display:
-        display.SetPreferredDisplayRepresentationName3D(SURFACE if shown else "")
-        display.SetPreferredDisplayRepresentationName2D(LABELMAP)
-        if shown:
-            display.SetVisibility3D(True)
+def jump_to_slice(segmentation: Any, index: int, labelmap: sitk.Image | None = None) -> None:
+    """Move all slice views to the gland's middle in a slice, counted along the input's slice axis.
 
-
-def is_3d_shown(segmentation: Any) -> bool:
-    """Whether the surfaces are there to be seen."""
-    return segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
-
-
-def jump_to_slice(segmentation: Any, index: int) -> None:
-    """Move all slice views to the gland's middle in a slice, counted along the input's slice axis."""
-    here = slice_centre(zones(segmentation, overlaps=True), index)
+    Args:
+        segmentation: with the zones.
+        index: of the slice.
+        labelmap: its zones, for those who have read them already.
+    """
+    here = slice_centre(labelmap if labelmap is not None else zones(segmentation, overlaps=True), index)
     slicer.vtkMRMLSliceNode.JumpAllSlices(mrml_scene(), *to_world(segmentation, here))
+
+
+def superior_of_slice(segmentation: Any, index: int) -> float:
+    """Where a slice lies, mm to the superior, as flags and reports have it, and as views do where it is transformed.
+
+    Of a slice of a tilted image its middle counts.
+    """
+    labelmap = zones(segmentation, overlaps=True)
+    left, posterior, superior = slice_middle(labelmap, index)
+    return to_world(segmentation, (-left, -posterior, superior))[2]
 
 
 def to_world(node: Any, ras: tuple[float, float, float]) -> tuple[float, float, float]:

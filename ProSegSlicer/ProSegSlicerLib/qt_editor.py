@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from proseg.labels import ZONES
+from ProSegSlicerLib import views
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import input_volume
 
@@ -43,6 +45,33 @@ def prepare_segment_editor(segmentation: Any) -> Any:
     editor.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedEverywhere)
     editor.SetSourceVolumeIntensityMask(False)
     return editor
+
+
+def keep_for_undo(segmentation: Any) -> bool:
+    """Have the Segment Editor keep the contours as they are now; whether its Undo will bring them back.
+
+    A sign-off comes back with them, as it stands in the segments' tags. Nothing is kept without an editor, as in a
+    script, nor while the reader draws in another segmentation there.
+    """
+    module = getattr(slicer.modules, MODULE.lower(), None)
+    if module is None:
+        return False
+    panel = module.widgetRepresentation()
+    editor = mrml_scene().GetSingletonNode(MODULE, "vtkMRMLSegmentEditorNode")
+    is_other = editor is None or editor.GetSegmentationNode() is not segmentation
+    if is_other and panel.isEntered:
+        return False
+    with views.kept():  # the editor shows the image of what it is set to, whoever's is in the views
+        if is_other:
+            prepare_segment_editor(segmentation)  # it remembers the segmentation that it is set to, and no other
+        panel.self().selectParameterNode()
+        panel.self().editor.saveStateForUndo()
+    return True
+
+
+def undo_sentence() -> str:
+    """What to do to get back what ``keep_for_undo`` kept."""
+    return _("Undo in the Segment Editor brings back what was there.")
 
 
 def zone_being_edited(segmentation: Any) -> str:

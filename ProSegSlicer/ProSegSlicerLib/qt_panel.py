@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -13,17 +14,23 @@ from proseg.errors import InputError
 from ProSegSlicerLib import overlay, segments, views, volumes
 from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
-from ProSegSlicerLib.qt_editor import zone_being_edited
+from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
 from ProSegSlicerLib.qt_look import busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
+from ProSegSlicerLib.qt_refine import RefinePart
 from ProSegSlicerLib.qt_results import ResultsPart
 from ProSegSlicerLib.qt_review import ReviewPart
 from ProSegSlicerLib.qt_run import RunPart, StartsJobs
+from ProSegSlicerLib.refine_job import RefineJob
 from ProSegSlicerLib.scene import application_logic
+from ProSegSlicerLib.undo import Undo
 
 REFRESH_MS = 200  # after an edit: long enough not to measure in the middle of a stroke
+# Slicer shows what it loads, in place of what the panel names. A ruler or a table takes nothing's place, and whoever
+# lays one down may just then look at another image or at the bare one.
+SEEN = ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode", "vtkMRMLSliceCompositeNode")
 
 
 class Panel(VTKObservationMixin):
@@ -33,16 +40,16 @@ class Panel(VTKObservationMixin):
         ui: the widgets by name.
         logic: starts jobs.
         questions: who is asked before something is lost.
+        is_seen: whether the panel is before the user, so that the views follow it.
     """
 
-    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks) -> None:
+    def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, is_seen: Callable[[], bool]) -> None:
         VTKObservationMixin.__init__(self)
-        self.ui, self.parameters = ui, None
+        self.ui, self.is_seen, self.parameters = ui, is_seen, None
         self._binding = Binding(ui)
         self._volume: Any = None
         self._segmentation: Any = None
         self._watched: Any = None  # what is inside ``_segmentation``: the edits are told by that
-        self._is_3d_shown = False
         self._is_binding, self._turns = False, True
         self._edited_zone = ""
         self._reviewer: str | None = None  # as the parameter node had it last
@@ -50,6 +57,8 @@ class Panel(VTKObservationMixin):
         self.results = ResultsPart(ui)
         self.review = ReviewPart(ui, questions, self._on_reviewer)
         self.export = ExportPart(ui, questions)
+        self.refine = RefinePart(ui, self.run, Undo(keep_for_undo))
+        self.run.changed = self.refine.update
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)
@@ -57,7 +66,9 @@ class Panel(VTKObservationMixin):
         self._arrival = qt.QTimer()  # what Slicer adds to the scene is not complete yet when it says so
         self._arrival.setSingleShot(True)
         self._arrival.setInterval(0)
-        self._arrival.connect("timeout()", lambda: self.look_at_scene())
+        self._arrival.connect("timeout()", lambda: self.look_at_scene() if self.is_seen() else None)
+        self._active = ""  # the volume that Slicer itself showed last
+        self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
         self.refresh()
 
@@ -101,9 +112,16 @@ class Panel(VTKObservationMixin):
         if self.chosen != (None, None):
             self._follow(to_gland=False)
 
-    def on_added(self) -> None:
-        """Something came into the scene; look at it once it is complete."""
-        self._arrival.start()
+    def on_added(self, node: Any) -> None:
+        """Something came into the scene; if it can be seen beside the patient, look at it once it is complete."""
+        if node is not None and any(node.IsA(kind) for kind in SEEN):
+            self._arrival.start()
+
+    def _on_selection(self, selection: Any, _event: Any = None) -> None:
+        """Slicer shows another volume in all views: that it was added may have been told, and seen to, before."""
+        before, self._active = self._active, selection.GetActiveVolumeID() or ""
+        if self._active not in ("", before):
+            self._arrival.start()
 
     def on_removal(self, node: Any) -> None:
         """Let go of a node that is about to leave the scene, before any selector moves on to its neighbour."""
@@ -124,13 +142,16 @@ class Panel(VTKObservationMixin):
         volume, segmentation = (p.inputVolume, p.segmentation) if p else (None, None)
         self.psa.show(volume)
         self.run.aim(volume, segmentation, p.device.value if p else "auto")
-        for part in (self.results, self.review, self.export):
-            part.show(segmentation)
+        with segments.read_once():
+            for part in (self.results, self.refine, self.review, self.export):
+                part.show(segmentation)
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
         self.run.stop()
+        self.export.stop()
         self.bind(None)
+        self.refine.stop()
         self.removeObservers()
 
     def _on_parameters(self, _caller: Any = None, _event: Any = None) -> None:
@@ -147,11 +168,12 @@ class Panel(VTKObservationMixin):
             self.ui.reviewerEdit.text = p.reviewer or user_name()
         self._volume = wanted[0]
         self._watch(wanted[1])
-        if wanted != before:
-            self._turns = p.turnViews
-            self._follow()
-        self._show_in_views()
-        self.refresh()
+        with busy():
+            if wanted != before:
+                self._turns = p.turnViews
+                self._follow(anew=wanted[0] is not before[0])
+            self._show_in_views()
+            self.refresh()
 
     def _matching(self, volume: Any, segmentation: Any) -> tuple[Any, Any]:
         """The selection as it has to be, so that both are of one patient."""
@@ -191,9 +213,15 @@ class Panel(VTKObservationMixin):
         finally:
             node.EndModify(was_modifying)
 
-    def _follow(self, to_gland: bool = True) -> None:
+    @property
+    def _has_views(self) -> bool:
+        """Whether the views are the panel's to change: not while the user looks at something else in another module."""
+        return self.is_seen() or views.is_shown(self._volume)
+
+    def _follow(self, to_gland: bool = True, anew: bool = False) -> None:
         p = self.parameters
-        views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland)
+        if self._has_views:
+            views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland, anew)
 
     def _watch(self, segmentation: Any) -> None:
         """Follow the edits of a segmentation, and of no other."""
@@ -209,7 +237,6 @@ class Panel(VTKObservationMixin):
         for event in events if inside is not None else ():
             self.addObserver(inside, event, self._on_edit)
         self._segmentation, self._watched = segmentation, inside
-        self._is_3d_shown = segmentation is not None and overlay.is_3d_shown(segmentation)
 
     def _on_edit(self, _caller: Any = None, _event: Any = None) -> None:
         self._edited_zone = zone_being_edited(self._segmentation) or self._edited_zone
@@ -224,38 +251,32 @@ class Panel(VTKObservationMixin):
                 segments.make_own_neutral(self._segmentation)
             except InputError:  # without a grid there are no zones
                 pass
-            self._follow_3d()
         with busy():
             self.refresh()
 
-    def _follow_3d(self) -> None:
-        """Tick what Slicer's own Show 3D button did."""
-        shown = overlay.is_3d_shown(self._segmentation)
-        if shown is not self._is_3d_shown and self.parameters is not None:
-            self._is_3d_shown = self.parameters.show3D = shown
-
     def _show_in_views(self) -> None:
-        """Show the uncertainty and the surfaces, or not, as ticked."""
+        """Show the uncertainty, or not, and turn the views, as ticked."""
         p = self.parameters
         if self._segmentation is None:
             return
-        overlay.show_uncertainty(self._segmentation, p.showUncertainty)
+        if self._has_views:
+            overlay.show_uncertainty(self._segmentation, p.showUncertainty)
         if p.turnViews != self._turns:
             self._turns = p.turnViews
             if self._volume is not None:
                 views.turn(self._volume, in_its_plane=self._turns)
-        if p.show3D != self._is_3d_shown:  # only when ticked: whoever hides them elsewhere has reasons
-            self._is_3d_shown = p.show3D
-            overlay.show_3d(self._segmentation, p.show3D)
 
     def _on_done(self, job: Job) -> None:
         p = self.parameters
         if p is not None and p.inputVolume is job.volume:
+            is_new = p.segmentation is not job.segmentation or not isinstance(job, RefineJob)
             p.segmentation = job.segmentation
-            self._follow()
+            self._follow(to_gland=is_new)  # a reader who refines looks at the slice that matters
             self._show_in_views()
         elif p is not None:
-            views.show_contours(self._segmentation)  # the result is of another patient than the one shown
+            self._follow(to_gland=False)  # the result is of another patient than the one shown
+        if not views.is_shown(job.volume):
+            views.hide_contours(job.segmentation)
         self.refresh()
 
     def _on_reviewer(self, name: str) -> None:

@@ -69,7 +69,7 @@ class Questions:
 
     def restore(self, edits: str) -> bool:
         """Whether to give up the edits."""
-        text = _("{edits}\n\nBring back the AI result? These edits will be lost.").format(edits=edits)
+        text = _("{edits}\n\nBring the AI result back in their place?").format(edits=edits)
         return _ask(text, [(_("&Restore"), "DestructiveRole"), (_("Cancel"), "RejectRole")], default=1, safe=1) == 0
 
     def overwrite(self, names: Sequence[str]) -> bool:

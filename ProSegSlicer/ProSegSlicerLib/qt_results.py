@@ -12,6 +12,7 @@ from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import CG, PZ, ZONES
 from proseg.segmentation.measurements import Measurements
+from proseg.segmentation.quality import mm
 from ProSegSlicerLib import overlay, review
 from ProSegSlicerLib.qt_look import TONES, icon, swatch
 
@@ -49,7 +50,7 @@ class ResultsPart:
         for widget in (
             self.ui.resultsTable,
             self.ui.copyButton,
-            self.ui.show3DCheckBox,
+            self.ui.show3DButton,
             self.ui.uncertaintyCheckBox,
             self.ui.turnViewsCheckBox,
         ):
@@ -148,10 +149,16 @@ class ResultsPart:
 
     def _show_next(self, row: int) -> None:
         slices = self.flags[row].slices
-        text = _("Go to slice {number}").format(number=slices[self._next[row]]) if slices else ""
+        text = ""
+        if slices:
+            number = slices[self._next[row]]
+            text = _("Go to slice {number}\n(S {mm} mm)").format(
+                number=number, mm=mm(overlay.superior_of_slice(self.segmentation, number))
+            )
         self.ui.flagsTable.item(row, 1).setText(text)
 
     def _show_switches(self) -> None:
+        self.ui.show3DButton.setSegmentationNode(self.segmentation)
         box = self.ui.uncertaintyCheckBox
         box.enabled = self.segmentation is not None and overlay.uncertainty_volume(self.segmentation) is not None
         box.toolTip = (

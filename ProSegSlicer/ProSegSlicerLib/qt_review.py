@@ -10,8 +10,8 @@ from slicer.i18n import tr as _
 from proseg.errors import InputError, ProSegError
 from proseg.outputs.review import ReviewStatus, sign_off
 from ProSegSlicerLib import review
-from ProSegSlicerLib.qt_editor import open_segment_editor
-from ProSegSlicerLib.qt_look import Tone, say
+from ProSegSlicerLib.qt_editor import keep_for_undo, open_segment_editor, undo_sentence
+from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.segments import OverlapError
 
@@ -34,6 +34,7 @@ class ReviewPart:
     def __init__(self, ui: Any, questions: Asks, named: Callable[[str], None]) -> None:
         self.ui, self.questions, self.named = ui, questions, named
         self.segmentation: Any = None
+        self._undo = ""  # how to take back that the AI's contours were restored
         self._unfit = ""  # why nobody can sign the contours as they are
         ui.editButton.connect("clicked(bool)", lambda: open_segment_editor(self.segmentation))
         ui.compareButton.connect("clicked(bool)", lambda: self.compare())
@@ -48,6 +49,7 @@ class ReviewPart:
         """Show a segmentation's review as it is now; None for none."""
         if segmentation is not self.segmentation:
             self._compared("")
+            self._undo = ""
         self.segmentation = segmentation
         self._unfit = review.unfit(segmentation) if segmentation is not None else ""
         self._update_buttons()
@@ -58,10 +60,13 @@ class ReviewPart:
     def compare(self) -> None:
         """Say how far the contours are from the AI's."""
         try:
-            compared = review.comparison(self.segmentation)
+            with busy():
+                compared = review.comparison(self.segmentation)
         except ProSegError as error:
             return self._compared(str(error))
-        self._compared(compared.sentence() if compared else _("There is no AI result to compare with."))
+        if compared is None:
+            return self._compared(_("There is no AI result to compare with."))
+        self._compared(compared.sentence() if compared.changed else f"{compared.sentence()} {self._undo}".strip())
 
     def restore(self) -> None:
         """Bring the AI's contours back, after asking where edits would be lost."""
@@ -69,24 +74,31 @@ class ReviewPart:
             edits = self._edits()
             if edits and not self.questions.restore(edits):
                 return
-            review.restore_ai(self.segmentation)
+            self._compared(_("Restoring the AI result …"))
+            with busy(self.ui.comparisonLabel):
+                can_undo = keep_for_undo(self.segmentation)
+                review.restore_ai(self.segmentation)
         except ProSegError as error:
             return self._compared(str(error))
+        self._undo = undo_sentence() if edits and can_undo else ""
         self.show(self.segmentation)
 
     def sign(self) -> None:
         """Sign the contours off as they are now."""
-        self.named(self.ui.reviewerEdit.text.strip())  # a click need not take the focus from the name
+        say(self.ui.statusLabel, self.ui.statusIcon, _("Signing …"), Tone.INFO)
         try:
-            review.sign_off(self.segmentation, self.ui.reviewerEdit.text)
+            with busy(self.ui.statusLabel):
+                self.named(self.ui.reviewerEdit.text.strip())  # a click need not take the focus from the name
+                review.sign_off(self.segmentation, self.ui.reviewerEdit.text)
+                self.show(self.segmentation)
         except ProSegError as error:
-            return say(self.ui.statusLabel, self.ui.statusIcon, str(error), Tone.ERROR)
-        self.show(self.segmentation)
+            say(self.ui.statusLabel, self.ui.statusIcon, str(error), Tone.ERROR)
 
     def _edits(self) -> str:
         """What restoring would lose, a sentence; empty if nothing."""
         try:
-            compared = review.comparison(self.segmentation)
+            with busy():
+                compared = review.comparison(self.segmentation)
         except OverlapError as error:
             return error.sentence
         return compared.sentence() if compared and compared.changed else ""
@@ -116,7 +128,7 @@ class ReviewPart:
         if self.segmentation is not None:
             try:
                 status, signed = review.review(self.segmentation)
-                review.refresh_tags(self.segmentation)
+                review.correct_tags(self.segmentation, status)
             except InputError as error:
                 text, tone = str(error), Tone.WARNING
             else:

@@ -18,8 +18,10 @@ from proseg.errors import InputError, ProSegError
 from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import dependencies, review
 from ProSegSlicerLib.job import Job, JobState
+from ProSegSlicerLib.qt_editor import keep_for_undo, undo_sentence
 from ProSegSlicerLib.qt_look import Tone, busy, say
 from ProSegSlicerLib.qt_questions import Asks, Rerun
+from ProSegSlicerLib.refine_job import RefineJob
 from ProSegSlicerLib.segments import OverlapError
 
 POLL_MS = 50
@@ -43,6 +45,9 @@ class StartsJobs(Protocol):
     def start(self, volume: Any, segmentation: Any, device: str) -> Job:
         """A job that is under way."""
 
+    def start_refining(self, segmentation: Any, labels: Any, **given: Any) -> Job:
+        """A job that is under way, of what ``RefineJob`` takes."""
+
     def log_tail(self) -> str:
         """The last that the worker said."""
 
@@ -55,12 +60,17 @@ class RunPart:
         logic: starts jobs.
         questions: who is asked before something is installed or replaced.
         finished: called with a job that is done.
+
+    Attributes:
+        changed: called when a run begins or ends.
     """
 
     def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, finished: Callable[[Job], None]) -> None:
         self.ui, self.logic, self.questions, self.finished = ui, logic, questions, finished
         self.phase, self.job = Phase.IDLE, None
         self.is_over = False
+        self.changed: Callable[[], object] = lambda: None
+        self._replaced: Any = None  # the segmentation in which a run replaces somebody's work
         self._changed = 0.0  # when the phase did: of ``time.monotonic``
         self.volume: Any = None
         self.segmentation: Any = None
@@ -92,7 +102,16 @@ class RunPart:
             with _Guard(self):
                 # Asked twice: Slicer goes on while packages are installed, and the scene may be another one then.
                 if self._has_packages() and self._is_ready() and (target := self._target()) is not Rerun.CANCEL:
-                    self._start(target)
+                    self._start(lambda: self.logic.start(self.volume, target, self.device))
+
+    def begin(self, start: Callable[[], Job]) -> None:
+        """Start another part's job, shown and cancelled as one's own; nothing while one is under way."""
+        if self.phase is Phase.IDLE:
+            self.tell("")
+            self._replaced = None
+            with _Guard(self):
+                if self._has_packages():
+                    self._start(start)
 
     def cancel(self) -> None:
         """Stop the run, if there is one; its worker is killed."""
@@ -175,14 +194,17 @@ class RunPart:
     def _target(self) -> Any:
         """The segmentation to write to, or None for a new one, after asking where somebody's work would be lost."""
         why = _work_in(self.segmentation) if self.segmentation is not None else ""
+        self._replaced = None
         if not why:
             return self.segmentation
         answer = self.questions.rerun(self.segmentation.GetName(), why)
+        if answer is Rerun.REPLACE:
+            self._replaced = self.segmentation
         return {Rerun.REPLACE: self.segmentation, Rerun.KEEP: None, Rerun.CANCEL: Rerun.CANCEL}[answer]
 
-    def _start(self, target: Any) -> None:
+    def _start(self, start: Callable[[], Job]) -> None:
         with busy(self.ui.segmentButton):
-            self.job = self.logic.start(self.volume, target, self.device)
+            self.job = start()
         self._enter(Phase.RUNNING)
         self._timer.start()
 
@@ -195,7 +217,7 @@ class RunPart:
             self._end()
             if self.job.state is JobState.DONE:
                 self.finished(self.job)
-                self.tell(*_how_it_went(self.job))
+                self.tell(*_how_it_went(self.job, can_undo=self.job.segmentation is self._replaced))
             elif self.job.state is JobState.CANCELLED:
                 self.tell(self.job.message)
             else:
@@ -204,6 +226,8 @@ class RunPart:
     def _wait_for_scene(self, until_shown: ExitStack) -> None:
         self.update()
         until_shown.enter_context(busy(self.ui.progressBar))
+        if self._replaced is not None and not keep_for_undo(self._replaced):
+            self._replaced = None
 
     def _end(self) -> None:
         self._timer.stop()
@@ -211,6 +235,7 @@ class RunPart:
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self._changed = phase, time.monotonic()
+        self.changed()
 
 
 class _Guard:
@@ -252,14 +277,18 @@ def _work_in(segmentation: Any) -> str:
     return ""
 
 
-def _how_it_went(job: Job) -> tuple[str, Tone, str, str]:
+def _how_it_went(job: Job, can_undo: bool) -> tuple[str, Tone, str, str]:
     """What ``tell`` says: how long the run took and on what, whatever else the job has to say, why on that device."""
-    provenance = review.ai_report(job.segmentation)["provenance"]
+    provenance = job.provenance
     device = {"cpu": _("the CPU"), "cuda": _("the GPU"), "mps": _("the GPU")}.get(provenance["device"])
-    text = _("{message} Segmented “{name}” on {device} in {seconds:.1f} s.").format(
+    done = _("Refined") if isinstance(job, RefineJob) else _("Segmented")
+    text = _("{message} {done} “{name}” on {device} in {seconds:.1f} s.").format(
         message=job.message,
+        done=done,
         name=job.volume.GetName(),
         device=device or provenance["device"],
         seconds=job.seconds,
     )
+    if can_undo:
+        text = f"{text} {undo_sentence()}"
     return text.strip(), Tone.WARNING if job.message else Tone.GOOD, "", provenance["device_reason"]

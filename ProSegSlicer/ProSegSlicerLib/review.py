@@ -21,28 +21,31 @@ import slicer
 import vtk
 
 from proseg.errors import InputError
-from proseg.flags import QualityFlag, Severity
+from proseg.flags import QualityFlag
 from proseg.labels import ZONES
+from proseg.outputs import material
 from proseg.outputs import review as core
 from proseg.outputs.review import Comparison, Review, ReviewStatus
 from proseg.outputs.segnrrd import origin
 from proseg.segmentation.measurements import Measurements, measure
-from proseg.segmentation.result import Findings, Provenance
+from proseg.segmentation.result import Provenance, SliceOrigin
+from ProSegSlicerLib.origins import GIVEN, REFINED, origins, slices_of
 from ProSegSlicerLib.segments import (
     OverlapError,
     input_volume,
     mark_of_all,
     on_grid,
+    read_once,
     set_zones,
     take_back_grid,
     zones,
 )
-from ProSegSlicerLib.volumes import to_sitk
 
 AI_LABELS, AI_REPORT, REVIEW = "ProSegSlicer.AILabels", "ProSegSlicer.AIReport", "ProSegSlicer.Review"
 PSA = "ProSegSlicer.PSA"  # of a volume: it belongs to the patient
 ALL_SEGMENTS = "ProSegSlicer.ReviewedSegments"  # what told all segments apart when they were signed
 STATUS_TAG, REVIEWER_TAG, TIME_TAG = "ProSegSlicer.Review", "ProSegSlicer.ReviewedBy", "ProSegSlicer.ReviewedAt"
+PACKED = 1  # zlib's fastest: labels are runs, on which the others save little
 LABELS_TAG, ALL_TAG = "ProSegSlicer.ReviewedLabels", ALL_SEGMENTS
 
 
@@ -58,7 +61,7 @@ def keep_ai_result(segmentation: Any, labelmap: sitk.Image, report: dict[str, An
     set_zones(segmentation, labelmap, provenance)
     segmentation.SetAttribute(AI_LABELS, _packed(sitk.GetArrayViewFromImage(labelmap)))
     segmentation.SetAttribute(AI_REPORT, json.dumps(report, ensure_ascii=False))
-    for name in (REVIEW, ALL_SEGMENTS):
+    for name in (REVIEW, ALL_SEGMENTS, REFINED, GIVEN):
         segmentation.SetAttribute(name, None)
     for key, value in origin(provenance).items():
         segmentation.SetAttribute(key, value)
@@ -91,8 +94,16 @@ def edited(segmentation: Any) -> bool:
 
 def comparison(segmentation: Any) -> Comparison | None:
     """How far the contours are from what the AI drew; None if it drew nothing here."""
+    ai, current = ai_labelmap(segmentation), zones(segmentation)
+    return (
+        None if ai is None else core.compare(ai, current, slices_of(slice_origins(segmentation), SliceOrigin.REFINED))
+    )
+
+
+def slice_origins(segmentation: Any) -> dict[int, SliceOrigin]:
+    """Whose word each slice with gland is, by index along the input's slice axis; empty if no AI drew here."""
     ai = ai_labelmap(segmentation)
-    return None if ai is None else core.compare(ai, zones(segmentation))
+    return {} if ai is None else origins(segmentation, ai, zones(segmentation))
 
 
 def restore_ai(segmentation: Any) -> None:
@@ -111,13 +122,20 @@ def restore_ai(segmentation: Any) -> None:
 
 def unfit(segmentation: Any) -> str:
     """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
+    nothing = "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
+    if not segmentation.GetSegmentation().GetNumberOfSegments():
+        return nothing
+    if input_volume(segmentation) is None:
+        name = segmentation.GetName()
+        return f"Nobody can see on which image {name} is drawn: load it and choose it as input volume."
     try:
-        found = set(np.unique(sitk.GetArrayFromImage(zones(segmentation))).tolist())
+        current = zones(segmentation)
     except InputError as error:
         return str(error)
-    if not found - {0}:
-        return "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
-    missing = [zone.short for zone in ZONES if zone.label not in found]
+    labels = sitk.GetArrayViewFromImage(current)
+    missing = [zone.short for zone in ZONES if not (labels == zone.label).any()]
+    if len(missing) == len(ZONES):
+        return nothing
     if missing:
         return f"{missing[0]} is not drawn: draw it or restore the AI's result, then sign."
     return ""
@@ -129,12 +147,15 @@ def sign_off(segmentation: Any, reviewer: str) -> Review:
     Raises:
         InputError: no reviewer is named, or the contours are empty, lack a zone or overlap.
     """
-    if reviewer.strip() and (reason := unfit(segmentation)):
-        raise InputError(reason)
-    review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), datetime.now().astimezone())
+    with read_once():
+        if reviewer.strip() and (reason := unfit(segmentation)):
+            raise InputError(reason)
+        refined = slices_of(slice_origins(segmentation), SliceOrigin.REFINED)
+        now = datetime.now().astimezone()
+        review = core.sign(reviewer, ai_labelmap(segmentation), zones(segmentation), now, refined)
     segmentation.SetAttribute(REVIEW, json.dumps(review.to_dict(), ensure_ascii=False))
     segmentation.SetAttribute(ALL_SEGMENTS, mark_of_all(segmentation))
-    refresh_tags(segmentation)
+    _write_tags(segmentation, ReviewStatus.REVIEWED, review, _signed(segmentation)[1])
     return review
 
 
@@ -165,6 +186,22 @@ def refresh_tags(segmentation: Any) -> None:
     if signed is None and any(_tag(segment, REVIEWER_TAG) for segment in _segments(segmentation)):
         return
     _write_tags(segmentation, status, signed, _signed(segmentation)[1])
+
+
+def correct_tags(segmentation: Any, status: ReviewStatus) -> None:
+    """Write the review status into the tags only where they are wrong about a valid sign-off.
+
+    For those who only look: a tag is a change that the Segment Editor notices, which loses it what it could redo. What
+    its Undo brings back has the tags of its time, and they are right.
+    """
+    wrong = (status is ReviewStatus.REVIEWED) != (ReviewStatus.REVIEWED.value in _claims(segmentation))
+    if wrong:
+        refresh_tags(segmentation)
+
+
+def _claims(segmentation: Any) -> set[str | None]:
+    """What the segments' tags say of the review."""
+    return {_tag(segment, STATUS_TAG) for segment in _segments(segmentation)}
 
 
 def _write_tags(segmentation: Any, status: ReviewStatus, signed: Review | None, all_segments: str) -> None:
@@ -230,30 +267,9 @@ def measurements(segmentation: Any) -> Measurements:
     return measure(zones(segmentation), psa(volume) if volume else None)
 
 
-def findings(segmentation: Any) -> Findings:
-    """Everything that a report tells: contours and measurements as they are now, the AI's confidence and flags.
-
-    Where no AI drew here there are neither, and the measurements are those of contours drawn by hand.
-    """
-    volume, current, report = input_volume(segmentation), zones(segmentation), ai_report(segmentation) or {}
-    return Findings(
-        image=to_sitk(volume) if volume else current,
-        labelmap=current,
-        slice_confidence={int(index): value for index, value in report.get("slice_confidence", {}).items()},
-        measurements=measurements(segmentation),
-        flags=flags(segmentation),
-        notes=tuple(report.get("notes", ())),
-        provenance=Provenance(**report["provenance"]) if report else None,
-    )
-
-
 def flags(segmentation: Any) -> tuple[QualityFlag, ...]:
     """What the AI asked a reviewer to look at; none if the contours are not the AI's."""
-    report = ai_report(segmentation)
-    return tuple(
-        QualityFlag(flag["code"], Severity(flag["severity"]), flag["sentence"], tuple(flag["slices"]))
-        for flag in (report["flags"] if report else ())
-    )
+    return material.flags(ai_report(segmentation))
 
 
 def _tag(segment: Any, key: str) -> str | None:
@@ -264,7 +280,7 @@ def _tag(segment: Any, key: str) -> str | None:
 def _packed(labels: np.ndarray) -> str:
     """Labels (K, J, I) as text: size, then compressed voxels; an XML attribute can hold it."""
     size = "x".join(str(count) for count in labels.shape)
-    return f"{size}:{base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), 6)).decode()}"
+    return f"{size}:{base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), PACKED)).decode()}"
 
 
 def _unpacked(text: str) -> np.ndarray | None:

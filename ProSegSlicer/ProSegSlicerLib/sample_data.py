@@ -5,15 +5,20 @@ The image is generated, not downloaded: no patient is shown, it works offline, a
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 from typing import Any
 
 import slicer.util
 
+from proseg import __version__
+from ProSegSlicerLib.temporary import make_folder, remove_folder
 from ProSegSlicerLib.volumes import add_volume
 
 CATEGORY = "ProSegSlicer"
 NAME = "Generated prostate T2W"  # of the button, and of the volume
+ADDRESS = "prosegslicer:phantom"  # nothing lies there: ``_file_at`` makes it
+FILE = f"GeneratedProstateT2W-{__version__}.nrrd"  # in Slicer's cache, so that another version makes it anew
 THUMBNAIL = Path(__file__).resolve().parents[1] / "Resources" / "Icons" / "GeneratedProstateT2W.png"
 
 
@@ -23,16 +28,31 @@ def register() -> None:
         import SampleData
     except ImportError:
         return
-    # The empty address and file name are never used, but the module cannot do without them.
+    # The button calls ``customDownloader``; scripts (``SampleData.downloadSample``) go by the address.
+    SampleData.SampleDataLogic.registerUrlRewriteRule(CATEGORY, _file_at)
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=NAME,
-        uris="",
-        fileNames="",
+        uris=ADDRESS,
+        fileNames=FILE,
         nodeNames=NAME,
         thumbnailFileName=str(THUMBNAIL),
         customDownloader=lambda _source: [_load_and_show()],
     )
+
+
+def _file_at(address: str) -> str:
+    """Where to download from instead: of the example, a file that is generated now; of all others, where they are."""
+    if address != ADDRESS:
+        return address
+    import SimpleITK as sitk
+
+    from proseg.phantom import make_phantom
+
+    folder = make_folder()
+    atexit.register(remove_folder, folder)  # Slicer copies the file after this
+    sitk.WriteImage(make_phantom().image, str(folder / FILE), useCompression=True)
+    return (folder / FILE).as_uri()
 
 
 def load_phantom(seed: int = 0) -> Any:

@@ -7,16 +7,20 @@ as Slicer's reference image geometry, so that contours, measurements and exports
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from proseg.errors import InputError
 from proseg.images.geometry import input_slice_indices, to_lps
 from proseg.labels import ZONES
+from proseg.outputs.own import OwnSegment
 from proseg.outputs.review import SAME_PLACE_MM
 from proseg.outputs.segnrrd import segment_tags, terminology
 from proseg.segmentation.quality import name_slices
@@ -28,11 +32,14 @@ INPUT_ROLE = "ProSegSlicer.Input"  # from a segmentation to the volume it was ma
 GRID = "ProSegSlicer.Grid"  # of a segmentation: its input's grid, whatever grid is drawn on later
 GEOMETRY = "Reference image geometry"  # Slicer's name for the grid that is drawn on
 LABELMAP = "Binary labelmap"
+SAME_VOXEL_MM = 1e-6  # within which two grids are one: text and arithmetic round
 TISSUE = (  # what Slicer itself gives a segment that nobody coded
     "Segmentation category and type - 3D Slicer General Anatomy list~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~"
     "Anatomic codes - DICOM master list~^^~^^"
 )
 SURFACE = "Closed surface"
+
+_read: dict[Any, sitk.Image] | None = None  # by segmentation, while ``read_once`` lasts
 
 
 def output_name(volume: Any) -> str:
@@ -136,6 +143,8 @@ def zones(segmentation: Any, overlaps: bool = False) -> sitk.Image:
         OverlapError: they share voxels, and may not: what the picture shows would not be what is measured.
         InputError: the segmentation has lost its grid.
     """
+    if _read is not None and (known := _read.get(segmentation)) is not None:
+        return known
     grid, present = _grid(segmentation), _zones_of(segmentation)
     if not overlaps and (shared := _shared_slices(segmentation)):
         raise OverlapError(
@@ -144,13 +153,43 @@ def zones(segmentation: Any, overlaps: bool = False) -> sitk.Image:
         )
     if not present:  # an empty list would mean all segments
         return on_grid(segmentation, np.zeros(grid.GetDimensions()[::-1], np.uint8))
-    return _merged(segmentation, grid, {zone.short: zone.label for zone in present})
+    labelmap = _merged(segmentation, grid, {zone.short: zone.label for zone in present})
+    if _read is not None and not overlaps:
+        _read[segmentation] = labelmap
+    return labelmap
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Meanwhile the contours of a segmentation are read once: for those who ask several times and change nothing."""
+    global _read
+    before = _read
+    _read = {} if before is None else before
+    try:
+        yield
+    finally:
+        _read = before
 
 
 def own_segments(segmentation: Any) -> list[str]:
     """The IDs of the segments that are none of the zones: the reader's."""
     inside, known = segmentation.GetSegmentation(), {zone.short for zone in ZONES}
     return [name for name in map(inside.GetNthSegmentID, range(inside.GetNumberOfSegments())) if name not in known]
+
+
+def own_drawn(segmentation: Any) -> tuple[OwnSegment, ...]:
+    """The reader's own segments that hold a voxel, on the grid of the input volume.
+
+    Raises:
+        InputError: the segmentation has lost its grid.
+    """
+    grid, found = _grid(segmentation), []
+    for name in own_segments(segmentation):
+        segment, voxels = segmentation.GetSegmentation().GetSegment(name), _labels(segmentation, grid, {name: 1})
+        if voxels.any():
+            colour = tuple(round(255 * channel) for channel in segment.GetColor())
+            found.append(OwnSegment(segment.GetName(), to_image(voxels, image_to_ras(grid)), colour))
+    return tuple(found)
 
 
 def make_own_neutral(segmentation: Any) -> None:
@@ -171,9 +210,9 @@ def mark_of_all(segmentation: Any) -> str:
     inside, grid, digest = segmentation.GetSegmentation(), _grid(segmentation, drawn=True), hashlib.sha256()
     for number in range(inside.GetNumberOfSegments()):
         name = inside.GetNthSegmentID(number)
-        voxels = _merged(segmentation, grid, {name: 1})
-        digest.update(repr((name, inside.GetNthSegment(number).GetName(), voxels.GetSize())).encode())
-        digest.update(np.packbits(sitk.GetArrayViewFromImage(voxels)).tobytes())
+        voxels = _labels(segmentation, grid, {name: 1})
+        digest.update(repr((name, inside.GetNthSegment(number).GetName(), voxels.shape[::-1])).encode())
+        digest.update(np.packbits(voxels))
     return digest.hexdigest()
 
 
@@ -198,10 +237,10 @@ def keep_apart(segmentation: Any, winner: str) -> bool:
     if winner not in {zone.short for zone in ZONES} or not _shared_slices(segmentation):
         return False
     grid = _grid(segmentation, drawn=True)
-    kept = sitk.GetArrayFromImage(_merged(segmentation, grid, {winner: 1}))
+    kept = _labels(segmentation, grid, {winner: 1})
     for zone in _zones_of(segmentation):
         if zone.short != winner:
-            rest = sitk.GetArrayFromImage(_merged(segmentation, grid, {zone.short: 1}))
+            rest = _labels(segmentation, grid, {zone.short: 1})
             rest[kept > 0] = 0
             labels = from_sitk(to_image(rest, image_to_ras(grid)))
             kind = slicer.vtkSlicerSegmentationsModuleLogic
@@ -233,7 +272,41 @@ def _grid(segmentation: Any, drawn: bool = False) -> Any:
 
 
 def _merged(segmentation: Any, grid: Any, wanted: dict[str, int]) -> sitk.Image:
-    """Segments by ID as the labels given, UInt8, on a grid."""
+    """Segments by ID as the labels given, UInt8, on a grid; where they overlap the last one has the voxel."""
+    return to_image(_labels(segmentation, grid, wanted), image_to_ras(grid))
+
+
+def _labels(segmentation: Any, grid: Any, wanted: dict[str, int]) -> np.ndarray:
+    """The same as an array (K, J, I)."""
+    drawn = [(_voxels_on(segmentation.GetSegmentation().GetSegment(name), grid), wanted[name]) for name in wanted]
+    if any(voxels is None for voxels, _ in drawn):
+        return sitk.GetArrayFromImage(_resampled(segmentation, grid, wanted))
+    labels = np.zeros(grid.GetDimensions()[::-1], np.uint8)
+    for (place, mask), label in drawn:
+        labels[place][mask] = label
+    return labels
+
+
+def _voxels_on(segment: Any, grid: Any) -> tuple[tuple[slice, ...], np.ndarray] | None:
+    """Where on a grid (K, J, I) a segment's labelmap lies, and its voxels there; None if it has another grid.
+
+    Slicer's own merging takes seconds for a large image, as it resamples in any case.
+    """
+    labelmap = segment.GetRepresentation(LABELMAP)
+    if labelmap is None or labelmap.IsEmpty():
+        return None
+    extent, whole = labelmap.GetExtent(), grid.GetExtent()
+    inside = all(whole[a] <= extent[a] and extent[a + 1] <= whole[a + 1] for a in (0, 2, 4))
+    if not inside or not np.allclose(image_to_ras(labelmap), image_to_ras(grid), rtol=0, atol=SAME_VOXEL_MM):
+        return None
+    size = labelmap.GetDimensions()[::-1]
+    values = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(size)
+    place = tuple(slice(extent[a] - whole[a], extent[a + 1] - whole[a] + 1) for a in (4, 2, 0))
+    return place, values == segment.GetLabelValue()
+
+
+def _resampled(segmentation: Any, grid: Any, wanted: dict[str, int]) -> sitk.Image:
+    """The same by Slicer's own merging, which takes the nearest voxel where contours are drawn on another grid."""
     names, labels, merged = vtk.vtkStringArray(), vtk.vtkIntArray(), slicer.vtkOrientedImageData()
     for name, label in wanted.items():
         names.InsertNextValue(name)
@@ -252,8 +325,10 @@ def _shared_slices(segmentation: Any) -> tuple[int, ...]:
     if one is None or other is None or one is other:  # in one labelmap a voxel has one label
         return ()
     grid = _grid(segmentation)
-    first, second = (_merged(segmentation, grid, {zone.short: 1}) for zone in ZONES)
-    shared = first * second
+    first, second = (_labels(segmentation, grid, {zone.short: 1}) for zone in ZONES)
+    if not (both := first & second).any():
+        return ()
+    shared = to_image(both, image_to_ras(grid))
     planes = sitk.GetArrayFromImage(to_lps(shared)).any(axis=(1, 2))
     return input_slice_indices(shared, np.flatnonzero(planes))
 

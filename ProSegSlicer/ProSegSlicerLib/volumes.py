@@ -98,18 +98,43 @@ def matrix_of(image: sitk.Image) -> np.ndarray:
     return _FLIP @ matrix
 
 
+def slice_axis(image: sitk.Image) -> int:
+    """Which of an image's axes i, j, k (0, 1, 2) its slices are counted along: the one nearest to S."""
+    return next(axis for axis, letter in enumerate(orientation_code(image)) if letter in SUPERIOR_AXES)
+
+
+def by_slice(image: sitk.Image) -> np.ndarray:
+    """An image's voxels, slice by slice along its slice axis, the first of three; a copy."""
+    return np.moveaxis(sitk.GetArrayFromImage(image), 2 - slice_axis(image), 0)
+
+
+def from_slices(slices: np.ndarray, like: sitk.Image) -> sitk.Image:
+    """The inverse of ``by_slice``: voxels, slice by slice, as an image on the grid of ``like``; a copy."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(slices, 0, 2 - slice_axis(like))))
+    image.CopyInformation(like)
+    return image
+
+
 def slice_centre(labelmap: sitk.Image, index: int) -> tuple[float, float, float]:
     """RAS position, mm, of the labels' middle in a slice counted along the input's slice axis.
 
     In a slice without labels it is the middle of all labels' box, and without any label that of the slice.
     """
-    axis = next(a for a, letter in enumerate(orientation_code(labelmap)) if letter in SUPERIOR_AXES)
-    labels = np.moveaxis(sitk.GetArrayViewFromImage(labelmap), 2 - axis, 0)
+    return _centre(labelmap, by_slice(labelmap), index)
+
+
+def slice_centres(labelmap: sitk.Image) -> tuple[tuple[float, float, float], ...]:
+    """``slice_centre`` of all slices, the first of them first."""
+    labels = by_slice(labelmap)
+    return tuple(_centre(labelmap, labels, index) for index in range(len(labels)))
+
+
+def _centre(labelmap: sitk.Image, labels: np.ndarray, index: int) -> tuple[float, float, float]:
     here = np.argwhere(labels[index]) if 0 <= index < len(labels) else np.empty((0, 2))
     if not len(here):
         here = np.argwhere(labels.any(axis=0))
     middle = (here.min(axis=0) + here.max(axis=0)) / 2 if len(here) else (np.array(labels.shape[1:]) - 1) / 2
-    ijk = np.insert(middle[::-1].astype(float), axis, index)
+    ijk = np.insert(middle[::-1].astype(float), slice_axis(labelmap), index)
     right, anterior, superior = (matrix_of(labelmap) @ [*ijk, 1])[:3]
     return float(right), float(anterior), float(superior)
 

@@ -1,4 +1,4 @@
-"""What every test shares: the development data, a phantom, two threads, no network."""
+"""What every test shares: the development data, a phantom, a thread or two, no network."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# Before numpy, torch or ITK are imported, which read these once; the programs that tests start inherit them.
+# Before numpy, torch or ITK are imported, which read these once; the programs that tests start inherit them. Processes
+# that test side by side (pytest-xdist) have a thread each.
 for variable in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
-    os.environ.setdefault(variable, "2")
+    os.environ.setdefault(variable, "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait starve whatever else runs
 
 import pytest  # noqa: E402

@@ -125,5 +125,8 @@ def test_what_is_lost_is_counted_and_kept_with_the_line_that_makes_it_again(tmp_
 
 def test_a_sentence_is_one_line_without_a_library_s_own_words():
     assert is_a_sentence("proseg: x is damaged. Export it again.\n")
+    assert is_a_sentence("proseg: /tmp/reliability-a0xb1/t2.nii is damaged. Export it again.\n")
     for said in ("", "x is damaged.", "proseg: x\n is damaged.", "proseg: std::bad_alloc.\n", "proseg: a\x1b[0m.\n"):
+        assert not is_a_sentence(said)
+    for said in ("proseg: PyCapsule at 0x7f60 is damaged.\n", "proseg: Reader (0x55d0): x is damaged.\n"):
         assert not is_a_sentence(said)

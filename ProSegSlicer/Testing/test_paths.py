@@ -12,6 +12,8 @@ import SimpleITK as sitk
 
 from proseg.cli import main as cli
 from proseg.phantom import make_phantom
+from proseg.segmentation.result import SegmentationResult
+from proseg.segmentation.segmenter import Segmenter
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links and raw names are POSIX")
 
@@ -19,6 +21,18 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="links and raw names 
 @pytest.fixture(scope="module")
 def image() -> sitk.Image:
     return make_phantom(3, size=(96, 96, 8), spacing=(1.4, 1.4, 4.0)).image
+
+
+@pytest.fixture(scope="module")
+def result(image: sitk.Image) -> SegmentationResult:
+    return Segmenter(device="cpu").segment(image)
+
+
+@pytest.fixture
+def _known(result: SegmentationResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks are not asked again: it is names and places that are tried here."""
+    monkeypatch.setattr(Segmenter, "__init__", lambda *_, **__: None)
+    monkeypatch.setattr(Segmenter, "segment", lambda *_, **__: result)
 
 
 def put(image: sitk.Image, path: Path) -> Path:
@@ -33,6 +47,7 @@ def segment(source: Path, out: Path, *options: str) -> int:
     return cli.main(["segment", str(source), "-o", str(out), *options])
 
 
+@pytest.mark.usefixtures("_known")
 @pytest.mark.parametrize(
     "name",
     [
@@ -59,6 +74,7 @@ def test_any_name_will_do(image, tmp_path, monkeypatch, name):
 
 
 @posix_only
+@pytest.mark.usefixtures("_known")
 def test_a_name_that_is_no_unicode_will_do_and_can_be_told(image, tmp_path, capfd):
     name = os.fsdecode(b"M\xfcller\n.nii")
     source = put(image, tmp_path / "in" / name)
@@ -71,6 +87,7 @@ def test_a_name_that_is_no_unicode_will_do_and_can_be_told(image, tmp_path, capf
     assert said.count("\n") == 1
 
 
+@pytest.mark.usefixtures("_known")
 def test_the_output_may_lie_in_the_input_s_folder_and_changes_nothing_else_there(image, tmp_path):
     source = put(image, tmp_path / "t2.nii")
     before = source.read_bytes()

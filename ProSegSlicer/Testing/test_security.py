@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import stat
@@ -159,7 +160,7 @@ def test_what_reaches_out_would_be_seen(line, seen):
 
 # A run of the real command line in which whatever opens a connection, starts a program or unpickles ends it at once.
 WATCHED = """
-import sys
+import json, sys
 def watch(event, arguments):
     starts = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "pickle.", "urllib.", "ftplib.")
     if event.startswith(starts):
@@ -171,33 +172,40 @@ from proseg.cli import main as cli
 import proseg.reading.archives, proseg.dicom.series, proseg.segmentation.segmenter, proseg.reading.t2w
 import proseg.outputs.page, proseg.outputs.preview
 sys.addaudithook(watch)
-if sys.argv[1] == "probe":
+commands = json.loads(sys.argv[1])
+if not commands:
     import socket
     socket.create_connection(("127.0.0.1", 9))
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(max(cli.main(command) for command in commands))
 """
 
 
-def watched(*arguments: str) -> subprocess.CompletedProcess:
+def watched(*commands: list[str]) -> subprocess.CompletedProcess:
+    """Run commands one after the other in one watched process; without any it opens a connection."""
     environment = os.environ | {"PYTHONPATH": str(Path(proseg.__file__).parents[1])}
-    return subprocess.run([sys.executable, "-c", WATCHED, *arguments], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", WATCHED, json.dumps(commands)], env=environment, capture_output=True, text=True
+    )
 
 
-@pytest.mark.parametrize("kind", ["nii.gz", "zip"])
-def test_segmenting_needs_no_network_and_starts_no_program(tmp_path, kind):
+def test_segmenting_needs_no_network_and_starts_no_program(tmp_path):
     from benchmarks.reliability import sources
 
-    source = sources.write(kind, tmp_path)
     out = [("-o", "zones.seg.nrrd"), ("--report", "r.html"), ("--preview", "p.png"), ("--uncertainty", "u.nrrd")]
-    words = [word for option, name in out for word in (option, str(tmp_path / name))]
-    ran = watched("segment", str(source), *words)
+    commands = []
+    for kind in ("nii.gz", "zip"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        words = [word for option, name in out for word in (option, str(folder / name))]
+        commands.append(["segment", str(sources.write(kind, folder)), *words])
+    ran = watched(*commands)
     assert "FORBIDDEN" not in ran.stdout
     assert ran.returncode == 0, ran.stderr
-    assert all((tmp_path / name).is_file() for _, name in out)
+    assert all((tmp_path / kind / name).is_file() for _, name in out for kind in ("nii.gz", "zip"))
 
 
 def test_the_watch_sees_a_connection():
-    ran = watched("probe")
+    ran = watched()
     assert ran.returncode == 99
     assert "FORBIDDEN socket." in ran.stdout
 

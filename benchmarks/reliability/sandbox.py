@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -26,6 +27,7 @@ SECONDS = 10.0  # longer is a hang
 MEMORY_MB = 2048.0  # more is too much
 ADDRESS_SPACE = 12 << 30  # bytes at which a runaway is stopped before it takes the machine along
 POLL_S = 0.005
+ADDRESS = re.compile(r"[\s(=<]0x[0-9a-f]")  # of memory; a temporary folder's random name may hold "0x" as well
 DONE, NEEDS_A_LOOK, REFUSED = 0, 3, 2
 # What a run imports, so that its children need not.
 PRELOADED = (
@@ -95,12 +97,13 @@ class Outcome:
 def is_a_sentence(said: str) -> bool:
     """Whether stderr holds one line from proseg, with a sentence to read and no marks of a library's own error."""
     line = said.removesuffix("\n")
-    foreign = ("itk::", "ITK ERROR", "Error:", "Exception", "std::", "0x")
+    foreign = ("itk::", "ITK ERROR", "Error:", "Exception", "std::")
     return (
         line.startswith("proseg: ")
         and line.endswith(".")
         and line.isprintable()
         and not any(word in line for word in foreign)
+        and not ADDRESS.search(line)
     )
 
 
@@ -142,6 +145,8 @@ class Nursery:
         folder = self.scratch / f"run {self._runs}"
         for name in ("out", "tmp"):
             (folder / name).mkdir(parents=True)
+        for name in ("stdout", "stderr"):  # it may be stopped before it opens them
+            (folder / name).touch()
         output = folder / "out" / "zones.nii.gz"
         before = listing(source.parent)
         arguments = ["segment", str(source), "-o", str(output), *options]

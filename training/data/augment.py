@@ -13,9 +13,11 @@ from monai import transforms as mt
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from proseg.model.preprocessing import normalise
+from proseg.model.preprocessing import PIXEL_MM, normalise
 from training.data.harsh import harsh
 from training.data.preprocess import Arrays
+from training.data.raw_scans import raw_scan
+from training.data.treated import treated
 
 # (slices, rows and columns): sizes vary so that the network does not learn one; few, since every new shape costs a CPU
 # about a second of kernel preparation.
@@ -96,8 +98,8 @@ class Views(Dataset):
 class Patches(Views):
     """Random augmented patches around the gland, one reader's labels at a time.
 
-    With a ``budget`` of patches the early ones are coarse, as ``COARSE`` says; without, none is. ``harsh`` adds what
-    :mod:`training.data.harsh` has.
+    With a ``budget`` of patches the early ones are coarse, as ``COARSE`` says; without, none is. ``harsh``, ``treated``
+    and ``raw_scans`` add what the modules of these names in :mod:`training.data` have.
     """
 
     def __init__(
@@ -108,9 +110,11 @@ class Patches(Views):
         start: int = 0,
         budget: int | None = None,
         harsh: bool = False,
+        treated: bool = False,
+        raw_scans: bool = False,
     ) -> None:
         super().__init__(cases, steps, seed, start)
-        self.budget, self.harsh = budget, harsh
+        self.budget, self.harsh, self.treated, self.raw_scans = budget, harsh, treated, raw_scans
 
     def case(self, step: int) -> Arrays:
         """The case of which a training step shows a patch: all of them in random order, then in another one."""
@@ -141,9 +145,14 @@ class Patches(Views):
         inside = np.asarray(sample["inside"][0]) > 0.5
         gain = 1 + 0.03 * random.standard_normal(depth).astype(np.float32)  # slices differ in gain in some archives
         sample["image"] = sample["image"] * torch.from_numpy(gain)[None, :, None, None]
+        shown, drawn = (np.asarray(sample[key][0]) for key in ("image", "labels"))
+        if self.treated:
+            shown = treated(shown, drawn, (case.slice_mm, pixel * PIXEL_MM, pixel * PIXEL_MM), random)
         if self.harsh:
-            harmed = harsh(*(np.asarray(sample[key][0]) for key in ("image", "labels")), random)
-            sample["image"] = torch.from_numpy(harmed)[None]
+            shown = harsh(shown, drawn, random)
+        if self.raw_scans:
+            shown = raw_scan(shown, random)
+        sample["image"] = torch.from_numpy(shown)[None]
         sample = self.intensity(sample)
         image = normalise(np.asarray(sample["image"][0]), inside)
         return torch.from_numpy(image)[None], torch.as_tensor(np.asarray(sample["labels"])).long(), case.slice_mm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,18 @@ def find_cases(root: Path, layout: str = "auto") -> list[Case]:
             return sorted(cases, key=lambda case: case.id)
     expected = "any known data set" if layout == "auto" else f"the {layout} layout"
     raise InputError(f"{root} holds no cases of {expected}.", "See training/layouts.py for the expected files.")
+
+
+def pooled_cases(roots: Iterable[Path]) -> list[Case]:
+    """The cases of several folders, sorted by id; of one that lies in two of them, that of the later folder.
+
+    So ``../shared/data ../shared/native`` are all cases, each at the best quality there is.
+
+    Raises:
+        InputError: as :func:`find_cases`.
+    """
+    cases = {case.id: case for root in roots for case in find_cases(root)}
+    return [cases[case_id] for case_id in sorted(cases)]
 
 
 def load_image(case: Case) -> sitk.Image:

@@ -41,13 +41,17 @@ class Arrays:
         return not (self.labels == GLAND_UNKNOWN_ZONE).any()
 
 
-def prepare(case) -> Arrays:
-    """Resample one case and its labels (through their per-class occupancy, not label values) to the network's grid."""
+def prepare(case, grow: bool = False) -> Arrays:
+    """Resample one case and its labels (through their per-class occupancy, not label values) to the network's grid.
+
+    ``grow``: the gland is known to be half a pixel too small all round, which is made good.
+    """
     import SimpleITK as sitk
 
     from proseg.images.geometry import grid_of, to_lps
     from proseg.images.grids import Axis, resample
     from training.data.datasets import load_image, load_labels
+    from training.data.truncated import GROWN, depth
 
     image = to_lps(load_image(case))
     source = grid_of(image)
@@ -56,6 +60,10 @@ def prepare(case) -> Arrays:
     labels = []
     for reader in (1, 2) if case.zones_reader2 else (1,):
         values = sitk.GetArrayFromImage(to_lps(load_labels(case, reader)))
+        if grow:
+            gland = resample(depth(values > 0), source, target) > GROWN
+            labels.append(np.where(gland, np.uint8(GLAND_UNKNOWN_ZONE), np.uint8(0)))
+            continue
         share = [resample((values == label).astype(np.float32), source, target) for label in range(CLASS_COUNT + 1)]
         labels.append(np.argmax(share, axis=0).astype(np.uint8))
     pixels = resample(sitk.GetArrayViewFromImage(image), source, target)
@@ -81,17 +89,18 @@ def load(folder: Path) -> list[Arrays]:
 
 def main() -> None:
     """Prepare every case of a data set."""
-    from training.data.datasets import find_cases
+    from training.data.datasets import pooled_cases
+    from training.data.truncated import TRUNCATED
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, action="append", help="a data set's folder; repeatable")
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="folders of data sets; the later wins")
+    parser.add_argument("--grow-truncated", action="store_true", help="give 15 glands of PROMISE12 their rim back")
     parser.add_argument("--out", type=Path, default=Path("runs/arrays"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for root in options.data:
-        for case in find_cases(root):
-            save(prepare(case), options.out)
-            print(case.id, flush=True)
+    for case in pooled_cases(options.data):
+        save(prepare(case, options.grow_truncated and case.id in TRUNCATED), options.out)
+        print(case.id, flush=True)
 
 
 if __name__ == "__main__":

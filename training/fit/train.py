@@ -97,7 +97,7 @@ class Trainer:
         self.average = AveragedModel(self.network, multi_avg_fn=moving_average, use_buffers=True)
         groups = weight_groups(network.parameters())
         self.optimiser = torch.optim.AdamW(groups, lr=options.rate, fused=self.device.type == "cuda")
-        self.loss = ZonalLoss(focal=options.focal)
+        self.loss = ZonalLoss(focal=options.focal, ends=options.ends)
         self.step, self.spent, self.recent = 0, 0.0, float("nan")
         # On the CPU each patch of a step runs on a thread of its own: faster than two threads inside every operation.
         self.threads = ThreadPoolExecutor(options.patches if self.device.type == "cpu" else 1)
@@ -187,10 +187,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--budget-patches", type=int, help="train for so many patches instead: fair between busy machines"
     )
     parser.add_argument("--harsh", action="store_true", help="also learn from worse and stranger images")
+    parser.add_argument("--treated", action="store_true", help="also learn from painted spacers, markers, TURP …")
+    parser.add_argument("--raw-scans", action="store_true", help="also learn from coil brightness, noise, wrap-around")
     parser.add_argument("--progressive", action="store_true", help="coarse pixels first; needs --budget-patches")
     parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--patches", type=int, default=2, help="patches an optimiser step")
     parser.add_argument("--focal", type=float, default=10.0, help="weight of the focal term")
+    parser.add_argument(
+        "--ends", type=float, default=0.0, help="weight of the term for where the gland begins and ends"
+    )
     parser.add_argument("--no-partial", action="store_true", help="learn nothing from gland-only cases")
     parser.add_argument("--thin-pz", type=int, default=1, help="show patients with a thin PZ so many times as often")
     parser.add_argument("--start-from", type=Path, help="weights file to go on from instead of random weights")
@@ -205,10 +210,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.progressive and not options.budget_patches:
         parser.error("--progressive needs --budget-patches, to know how far the training is")
-    if options.store and (options.progressive or options.harsh):
-        parser.error("--progressive and --harsh are said when a store is made")
-    if options.task == "locate" and (options.progressive or options.harsh or options.store or options.thin_pz > 1):
-        parser.error("--progressive, --harsh, --store and --thin-pz are for --task segment")
+    looks = options.progressive or options.harsh or options.treated or options.raw_scans
+    if options.store and looks:
+        parser.error("--progressive and --harsh are said when a store is made; --treated and --raw-scans need none")
+    if options.task == "locate" and (looks or options.store or options.ends or options.thin_pz > 1):
+        parser.error(
+            "--progressive, --harsh, --treated, --raw-scans, --store, --ends and --thin-pz are for --task segment"
+        )
     if options.thin_pz < 1 or (options.store and options.thin_pz > 1):
         parser.error("--thin-pz takes a whole number above 0, and no store")
     return options
@@ -234,7 +242,8 @@ def source_of_patches(options: argparse.Namespace, learn: list[Arrays]) -> Calla
     from training.data.augment import Patches
 
     budget = options.budget_patches if options.progressive else None
-    return partial(Patches, **steps, budget=budget, harsh=options.harsh)
+    looks = {"harsh": options.harsh, "treated": options.treated, "raw_scans": options.raw_scans}
+    return partial(Patches, **steps, budget=budget, **looks)
 
 
 def main() -> None:

@@ -112,6 +112,21 @@ def fitted(cases: list, weights: Path) -> list:
     return known
 
 
+def judging_parser(about: str, written: str) -> argparse.ArgumentParser:
+    """The command line of what judges weights files on cases that these have not learned from.
+
+    Args:
+        about: what ``--help`` says.
+        written: the files that it writes, in words.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="folders of data sets; the later wins")
+    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, required=True, help=f"folder for {written}")
+    return parser
+
+
 def judged_by(count: int, files: Sequence[Path]) -> str:
     """How many cases were judged, and by weights that had not learned from them: a part of a sentence."""
     told = f"{files[0].name} has not" if len(files) == 1 else f"none of the {len(files)} weights files has"
@@ -133,19 +148,20 @@ def evaluate(cases: list, segment: Segment, fold: int) -> Iterator[MetricRow]:
         yield from rows
 
 
-def explanation(rows: list[MetricRow], files: int, bare: bool, learned: bool = False) -> str:
-    """What was judged, in a paragraph."""
+def explanation(rows: list[MetricRow], files: int, folders: Sequence[Path], learned: bool = False) -> str:
+    """What was judged, in a paragraph; ``folders``: where the images were found, none if they were arrays."""
     patients = len({row.case for row in rows})
     zonal = len({row.case for row in rows if row.structure == "PZ"})
-    judged = "the networks' bare probabilities on prepared arrays" if bare else "labelmaps on the input's own grid"
+    judged = "labelmaps on the input's own grid" if folders else "the networks' bare probabilities on prepared arrays"
+    copies = f" of the images in {' and '.join(f'`{folder.name}`' for folder in folders)}" if folders else ""
     which = f"none of the networks has learned from ({files} of 5 folds)"
     if learned:
         which = "the networks have learned from, which says how closely they fit and not how good they are on others"
     return (
         f"Made by `python -m training.judge.evaluate`: {patients} patients that {which}, "
         f"{zonal} of them with expert zones, the others with the whole gland only. Judged are "
-        f"{judged}. How the networks were trained is in the model card. Distances are between surfaces; `cases.csv` "
-        "has a row a case, structure, third of the gland and reader (1, 2, or 0 for the second "
+        f"{judged}{copies}. How the networks were trained is in the model card. Distances are between surfaces; "
+        "`cases.csv` has a row a case, structure, third of the gland and reader (1, 2, or 0 for the second "
         "reader's labels judged against the first's)."
     )
 
@@ -196,17 +212,18 @@ def main() -> None:
     """Evaluate, write the table and the summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, help="a data set's folder")
+    source.add_argument("--data", type=Path, nargs="+", help="folders of data sets; the later wins")
     source.add_argument("--arrays", type=Path, help="a folder made by training.data.preprocess")
     parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--learned", action="store_true", help="judge cases learned from: how closely they are fitted")
+    parser.add_argument("--no-pictures", action="store_true", help="show none of the worst cases")
     parser.add_argument("--out", type=Path, required=True, help="folder for cases.csv and summary.md")
     options = parser.parse_args()
     if options.data:
-        from training.data.datasets import find_cases
+        from training.data.datasets import pooled_cases
 
-        cases, judge = find_cases(options.data), from_files
+        cases, judge = pooled_cases(options.data), from_files
     else:
         from training.data.preprocess import load
 
@@ -224,9 +241,9 @@ def main() -> None:
     from training.judge.report_tables import summarise, write_csv
 
     write_csv(rows, options.out / "cases.csv")
-    about = explanation(rows, len(files), bool(options.arrays), options.learned)
+    about = explanation(rows, len(files), options.data or [], options.learned)
     text = f"# Evaluation\n\n{about}\n\n{summarise(rows)}"
-    if options.data:
+    if options.data and not options.no_pictures:
         text += f"\n{show_worst(rows, judged, options.out)}"
     (options.out / "summary.md").write_text(text)
     print(text)

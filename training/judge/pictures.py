@@ -67,11 +67,11 @@ def picture(
         raise ValueError("There is no gland to show.")
     ks = np.flatnonzero(either.any(axis=(1, 2)))
     rows, columns = (
-        _around(np.flatnonzero(either.any(axis=(0, axis))), CONTEXT_MM / spacing_kji[3 - axis], either.shape[3 - axis])
+        around(np.flatnonzero(either.any(axis=(0, axis))), CONTEXT_MM / spacing_kji[3 - axis], either.shape[3 - axis])
         for axis in (2, 1)
     )
     shown = np.unique(np.linspace(ks[0], ks[-1], min(SLICES, len(ks))).round().astype(int))[::-1]
-    grey = _window(np.zeros(truth.shape) if image is None else image)[:, rows, columns]
+    grey = window(np.zeros(truth.shape) if image is None else image)[:, rows, columns]
     high, wide = grey.shape[1] * spacing_kji[1], grey.shape[2] * spacing_kji[2]
     size = (TILE, max(1, round(TILE * high / wide)))
     sheet = Image.new(
@@ -93,12 +93,12 @@ def picture(
     return sheet
 
 
-def _around(line: np.ndarray, margin: float, size: int) -> slice:
+def around(line: np.ndarray, margin: float, size: int) -> slice:
     """Indices with a margin on either side, within 0..size."""
     return slice(max(0, round(line[0] - margin)), min(size, round(line[-1] + margin) + 1))
 
 
-def _window(image: np.ndarray) -> np.ndarray:
+def window(image: np.ndarray) -> np.ndarray:
     """Grey values between the 1st and 99th percentile as 0..255."""
     low, high = np.percentile(image, (1, 99))
     return (np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)

@@ -67,7 +67,7 @@ def summarise(rows: Sequence[MetricRow]) -> str:
         "## Per third of the gland",
         _grouped(thirds, ("Structure", "Third"), lambda row: (row.structure, row.region)),
         "## Where the gland begins and ends",
-        _ends([row for row in whole if row.structure == "gland"]),
+        _ends([row for row in rows if row.structure == "gland"]),
         "## Where the PZ is a thin rim",
         _thin(whole),
         *(("## Against two readers", _readers(whole, read_twice)) if read_twice else ()),
@@ -99,18 +99,21 @@ def _known(row: MetricRow, zonal: set[str]) -> str:
 
 
 def _ends(glands: Sequence[MetricRow]) -> str:
-    """How far apex and base are from where they should be, in slices of 3 mm: in all and by source."""
+    """How far apex and base are from where they should be, and the Dice of the end thirds: in all and by source."""
     sources = sorted({row.source for row in glands})
     groups = [("all", list(glands)), *((name, [row for row in glands if row.source == name]) for name in sources)]
     lines = []
     for name, group in groups:
-        cells = [name, str(len(group))]
-        for end in ("apex_slices", "base_slices"):
-            errors = [getattr(row, end) for row in group]
-            cells += [mean_sd(errors, 2), mean_sd([abs(error) for error in errors], 2)]
+        whole = [row for row in group if row.region == WHOLE]
+        cells = [name, str(len(whole))]
+        for third in ("apex", "base"):
+            errors = [getattr(row, f"{third}_slices") for row in whole]
+            dice = [row.dice for row in group if row.region == third]
+            cells += [mean_sd(errors, 2), mean_sd([abs(error) for error in errors], 2), mean_sd(dice, 3)]
         lines.append(cells)
-    headings = ["Source", "Cases", "Apex too high (slices)", "Apex off by", "Base too high (slices)", "Base off by"]
-    return table(headings, lines, 1) + (
+    names = ("{} too high (slices)", "{} off by", "dice of the {} third")
+    headings = [name.format(end).capitalize() for end in ("apex", "base") for name in names]
+    return table(["Source", "Cases", *headings], lines, 1) + (
         "\n\nA slice is 3 mm here. Negative: the gland begins, or ends, too low (inferior). "
         "The second column of each end is the mean without sign."
     )

@@ -33,11 +33,12 @@ DRAWN_ML = 2.0  # less of the gel within the contours does no harm worth a flag
 
 @dataclass(frozen=True)
 class Judged:
-    """A case: how much of the gel lies within the contours, mL, and whether flags told, with it and without."""
+    """A case: gel within the contours, mL; whether flags told, with gel and without; by how much the gland grew, mL."""
 
     drawn_ml: float
     told: bool
     falsely_told: bool
+    grown_ml: float
 
 
 def painted(image: sitk.Image, gland: np.ndarray, seed: int = 0) -> tuple[sitk.Image, np.ndarray]:
@@ -68,19 +69,23 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
     with_gel, gel = painted(image, gland)
     plain, result = segmenter.segment(image), segmenter.segment(with_gel)
     told, falsely = (any(flag.code == "spacer_drawn" for flag in one.flags) for one in (result, plain))
-    drawn = np.count_nonzero(gel & (sitk.GetArrayViewFromImage(result.labelmap) > 0))
-    return Judged(float(drawn * np.prod(image.GetSpacing()) / MM3_PER_ML), told, falsely)
+    before, after = (sitk.GetArrayViewFromImage(one.labelmap) > 0 for one in (plain, result))
+    voxels = np.array([np.count_nonzero(gel & after), np.count_nonzero(after) - np.count_nonzero(before)])
+    drawn, grown = map(float, voxels * np.prod(image.GetSpacing()) / MM3_PER_ML)
+    return Judged(drawn, told, falsely, grown)
 
 
 def page(judged: Sequence[Judged], files: Sequence[Path]) -> str:
     """What came out, in Markdown, with the weights files that drew."""
     drawn = [one for one in judged if one.drawn_ml > DRAWN_ML]
     told, falsely = sum(one.told for one in drawn), sum(one.falsely_told for one in judged)
+    grown = [one.grown_ml for one in judged]
     return f"""# A hydrogel spacer that is drawn
 
 Made by `python -m training.judge.spacers` on {judged_by(len(judged), files)}. A layer of gel was painted behind the
-expert's gland, and in {len(drawn)} cases more than {DRAWN_ML:g} mL of it were drawn, {_ml(drawn)} on the mean. The
-flag *spacer_drawn* told of {told} of these ({_share(told, len(drawn))}), and falsely of {falsely} of the {len(judged)}
+expert's gland, and in {len(drawn)} cases more than {DRAWN_ML:g} mL of it were drawn, {_ml(drawn)} on the mean. With
+gel the gland grew by {np.mean(grown):.1f} mL on the mean of all cases, by {max(grown):.1f} mL at most. The flag
+*spacer_drawn* told of {told} of these ({_share(told, len(drawn))}), and falsely of {falsely} of the {len(judged)}
 cases as they are ({_share(falsely, len(judged))}). How bright, how even and how much of it makes a flag
 ({SPACER_ML:g} mL) was chosen on these same images, and painted gel, of one thickness and brightness, is no patient's:
 so the figures are too good.

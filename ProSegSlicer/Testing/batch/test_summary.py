@@ -59,18 +59,19 @@ def test_a_card_says_what_was_found_and_what_to_look_at(tmp_path):
         tmp_path,
         {
             **{"id": "a", "warning_flags": "1", "flag_codes": "low_confidence_slices;touches_border"},
-            **{
-                "slices_to_check": "3;4;5;9",
-                "slices_to_check_superior_mm": "-4.5;-1.5;1.5;13.5",
-                "lowest_confidence": "0.284",
-                "psa_density": "0.154",
-            },
+            **{"slices_to_check": "3;4;5;9", "lowest_confidence": "0.284", "psa_density": "0.154"},
         },
     )
     for words in ("12.2 mL", "30.5 mL", "gland 42.8 mL", "PSA density 0.15", "low confidence slices, touches border"):
         assert words in page
-    assert "slices 3–5, 9 (S −4.5 to 1.5, 13.5 mm)" in page
+    assert "slices 3 to 5 and 9 · " in page  # a table of an earlier version does not say where they lie
     assert "confidence down to 28%" in page
+
+
+@pytest.mark.parametrize("guard", ["", "'"])  # which keeps spreadsheets from taking a minus for a formula
+def test_a_card_says_where_the_slices_to_check_lie(tmp_path, guard):
+    told = {"slices_to_check": "3;4;5;9", "slices_to_check_superior_mm": f"{guard}-42.5;-39.5;-36.5;-24.5"}
+    assert "slices 3 to 5 and 9 (S −42.5 to −36.5 and −24.5 mm)" in written(tmp_path, {"id": "a", **told})
 
 
 def test_pictures_and_reports_are_shown_where_they_are(tmp_path):

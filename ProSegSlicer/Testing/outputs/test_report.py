@@ -13,6 +13,7 @@ import pytest
 from Testing.made_results import make_findings, make_result, relabelled
 
 from proseg.flags import QualityFlag, Severity
+from proseg.images.geometry import superior_mm
 from proseg.outputs.report import COLUMNS, report, report_row, to_csv, to_json
 from proseg.outputs.review import compare, sign
 
@@ -38,13 +39,15 @@ def test_the_report_reads_back_from_json_with_what_the_run_found() -> None:
         "severity": "warning",
         "sentence": FLAG.sentence,
         "slices": [4, 7],
+        "slices_superior_mm": [round(superior_mm(result.image, index), 3) for index in (4, 7)],
     }
     assert content["slices_to_check"] == [4, 7]
+    assert content["slices_to_check_superior_mm"] == content["flags"][0]["slices_superior_mm"]
     assert content["slice_confidence"]["6"] == 0.9
     assert content["provenance"]["sha256"] == "ab" * 32
     assert content["provenance"]["timings_s"] == {"network": 0.123}
     assert content["gland_found"] is True
-    assert content["schema_version"] == "1.1"
+    assert content["schema_version"] == "1.2"
     assert "Research use" in content["intended_use"]
 
 
@@ -140,6 +143,7 @@ def test_a_row_has_the_documented_columns_and_the_reports_values() -> None:
     assert (row["critical_flags"], row["warning_flags"], row["info_flags"]) == (1, 1, 0)
     assert row["flag_codes"] == "low_confidence;other"
     assert row["slices_to_check"] == "4;7"
+    assert [float(mm) for mm in row["slices_to_check_superior_mm"].split(";")] == content["slices_to_check_superior_mm"]
     assert row["lowest_confidence"] == 0.51
     assert (row["review_status"], row["reviewer"]) == ("reviewed", "Ann")
     assert row["reviewed_at"] == "2026-11-03T14:05:00+00:00"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -233,3 +234,9 @@ def test_a_review_is_withdrawn_by_an_edit_and_holds_again_when_it_is_undone() ->
     assert sign_off(review, edited) == (
         "Sign-off withdrawn: edited after Ann signed on 2026-11-03 at 14:05 (UTC+01:00)."
     )
+
+
+def test_a_review_of_nothing_is_never_valid() -> None:
+    review = replace(sign("Ann", None, LABELMAP, datetime.now().astimezone()), fingerprint="")
+    assert status(review, "") is ReviewStatus.WITHDRAWN
+    assert sign_off(review, "").startswith("Sign-off withdrawn")

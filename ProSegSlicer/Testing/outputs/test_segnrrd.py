@@ -9,8 +9,9 @@ import pytest
 import SimpleITK as sitk
 from Testing.made_results import make_result
 
+from proseg.errors import InputError
 from proseg.labels import ZONES
-from proseg.outputs.segnrrd import terminology
+from proseg.outputs.segnrrd import compress, terminology
 from proseg.outputs.writing import write_result
 
 ORIENTATIONS = ["LPS", "RAI", "SLP"]
@@ -112,3 +113,20 @@ def test_an_empty_result_still_offers_both_segments_to_draw_into(tmp_path: Path)
     assert storage.ReadData(node) == 1
     names = [node.GetSegmentation().GetNthSegment(n).GetName() for n in range(2)]
     assert names == [zone.name for zone in ZONES]
+
+
+def test_compressing_changes_neither_header_fields_nor_voxels(tmp_path: Path) -> None:
+    image = make_result().labelmap
+    image.SetMetaData("Segment0_Name", "läsion")
+    sitk.WriteImage(image, str(tmp_path / "raw.nrrd"), useCompression=False)
+    compress(tmp_path / "raw.nrrd", tmp_path / "zones.seg.nrrd")
+    raw, small = (sitk.ReadImage(str(tmp_path / name)) for name in ("raw.nrrd", "zones.seg.nrrd"))
+    np.testing.assert_array_equal(*(sitk.GetArrayFromImage(each) for each in (raw, small)))
+    assert [small.GetMetaData(key) for key in raw.GetMetaDataKeys()] == [
+        raw.GetMetaData(key) for key in raw.GetMetaDataKeys()
+    ]
+    assert (tmp_path / "zones.seg.nrrd").stat().st_size < (tmp_path / "raw.nrrd").stat().st_size / 10
+    for name in ("zones.seg.nrrd", "a.txt"):
+        (tmp_path / "a.txt").write_text("no NRRD")
+        with pytest.raises(InputError, match="no uncompressed NRRD file"):
+            compress(tmp_path / name, tmp_path / "again.seg.nrrd")

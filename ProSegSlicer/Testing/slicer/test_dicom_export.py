@@ -16,7 +16,7 @@ from Testing.slicer.test_review import EDIT
 from proseg.errors import InputError
 from proseg.labels import PZ
 from ProSegSlicerLib import exports, review
-from ProSegSlicerLib.dicom_sources import INSTANCES, source_files
+from ProSegSlicerLib.dicom_sources import INSTANCES
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom is not installed: pip install 'proseg[dicom]'")
@@ -65,24 +65,6 @@ def test_a_volume_that_is_not_from_dicom_is_refused_with_the_way_out(segmentatio
     assert exports.obstacle(segmentation, ".json") == ""
 
 
-def test_files_gone_from_the_database_or_the_disk_are_missed(dicom_volume: Any, tmp_path: Path) -> None:
-    assert len(source_files(dicom_volume)) == 12
-    (tmp_path / "study" / "003.dcm").unlink()
-    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
-        source_files(dicom_volume)
-    dicom_volume.SetAttribute(INSTANCES, "1.2.3")
-    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
-        source_files(dicom_volume)
-
-
-def test_without_a_database_nothing_is_found(dicom_volume: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import slicer
-
-    monkeypatch.setattr(slicer, "dicomDatabase", None)
-    with pytest.raises(InputError, match="no longer in Slicer's DICOM database"):
-        source_files(dicom_volume)
-
-
 def test_a_volume_that_left_the_scene_is_missed(segmentation: Any, dicom_volume: Any, scene: Any) -> None:
     scene.RemoveNode(dicom_volume)
     assert exports.obstacle(segmentation, ".dcm").startswith("The image is no longer in the scene")
@@ -119,7 +101,7 @@ def test_where_the_packages_are_there_dicom_can_be_exported(case: Any, dicom_vol
     for ending, box in case.panel.export.boxes.items():
         box.checked = ending == ".dcm"
     case.ui.folderEdit.currentPath = str(tmp_path / "out")
-    case.ui.exportButton.click()
+    case.export()
     assert case.ui.exportedLabel.text.startswith("Wrote T2W zones.dcm")
 
 

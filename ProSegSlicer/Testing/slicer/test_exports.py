@@ -16,6 +16,7 @@ from proseg.labels import PZ, ZONES
 from proseg.outputs.segnrrd import terminology
 from ProSegSlicerLib import exports, review
 from ProSegSlicerLib.segments import create_segmentation, set_zones
+from ProSegSlicerLib.volumes import set_image
 
 ANYWHERE = [ending for ending in exports.FORMATS if ending != ".dcm"]  # DICOM is for volumes from DICOM
 
@@ -109,6 +110,15 @@ def test_when_one_file_cannot_be_written_none_is(segmentation: Any, tmp_path: Pa
     with pytest.raises(OutputError, match="is a folder"):
         exports.export_all(segmentation, tmp_path, [".nii.gz", ".seg.nrrd", ".json"])
     assert [path.name for path in tmp_path.iterdir()] == ["T2W zones.json"]
+
+
+def test_an_image_that_was_cropped_in_place_gives_no_pictures_and_a_sentence(
+    segmentation: Any, volume: Any, result: Any, tmp_path: Path
+) -> None:
+    set_image(volume, result.image[:, :, 2:])
+    with pytest.raises(InputError, match="has another grid than when"):
+        exports.export(segmentation, tmp_path / "report.html")
+    exports.export(segmentation, tmp_path / "zones.nii.gz")
 
 
 def test_pictures_need_the_image(segmentation: Any, volume: Any, scene: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -60,6 +61,10 @@ def test_slicer_is_told_what_the_module_is(module: Any) -> None:
     module.ProSegSlicer(parent)
     assert parent.categories == ["Segmentation"]
     assert "Research use: a qualified reader reviews and corrects every contour before use." in parent.helpText
+    homepage = re.search(
+        r'EXTENSION_HOMEPAGE "([^"]+)"', (standins.MODULE_FILE.parents[1] / "CMakeLists.txt").read_text()
+    )
+    assert f'<a href="{homepage[1]}#readme">module documentation</a>' in parent.helpText
     assert "10.1038/s41598-026-43589-3" in parent.acknowledgementText
     assert "this project's own" in parent.acknowledgementText
     assert parent.contributors == ["The ProSegSlicer developers (ProSegSlicer)"]

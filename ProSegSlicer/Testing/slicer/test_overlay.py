@@ -70,19 +70,6 @@ def test_without_an_uncertainty_there_is_nothing_to_show(segmentation: Any, comp
     assert composite.GetForegroundVolumeID() is None
 
 
-def test_surfaces_are_made_when_they_are_wanted(segmentation: Any) -> None:
-    inside = segmentation.GetSegmentation()
-    overlay.show_3d(segmentation, False)
-    assert not inside.ContainsRepresentation(overlay.SURFACE)
-    overlay.show_3d(segmentation, True)
-    for name in ("PZ", "CG"):
-        assert inside.GetSegment(name).GetRepresentation(overlay.SURFACE).GetNumberOfPoints() > 100
-    assert segmentation.GetDisplayNode().GetVisibility3D()
-    overlay.show_3d(segmentation, False)
-    assert not inside.ContainsRepresentation(overlay.SURFACE)  # Slicer's own button goes by that
-    assert segmentation.GetDisplayNode().GetVisibility3D()
-
-
 def test_slice_views_jump_to_the_gland_in_the_slice_also_under_a_transform(segmentation: Any, scene: Any) -> None:
     view = scene.AddNewNodeByClass("vtkMRMLSliceNode")
     view.SetLayoutName("Red")

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vtk
 from Testing.made_results import make_result
 from Testing.slicer import standins
 from Testing.slicer.conftest import paint
 
+from proseg.images.geometry import superior_mm
 from proseg.labels import CG, PZ
+from proseg.segmentation.quality import mm
 from ProSegSlicerLib import overlay, review
-from ProSegSlicerLib.segments import create_segmentation, input_volume, zones
+from ProSegSlicerLib.segments import SURFACE, create_segmentation, input_volume, zones
 from ProSegSlicerLib.volumes import add_volume, slice_centre
 
 EVERYTHING = (slice(None), slice(None), slice(None))
@@ -93,12 +96,16 @@ def test_an_empty_segmentation_is_called_empty(case: Any, volume: Any) -> None:
 
 
 def test_flags_are_listed_the_gravest_first(case: Any, volume: Any) -> None:
-    case.segment(volume)
+    segmentation = case.segment(volume)
+
+    def go_to(index: int) -> str:
+        return f"Go to slice {index}\n(S {mm(superior_mm(zones(segmentation), index))} mm)"  # as in sentences
+
     assert case.listed == [
-        ("The contours are uncertain in slices 3 to 5.", "Go to slice 3"),
+        ("The contours are uncertain in slices 3 to 5.", go_to(3)),
         ("The gland is implausibly small: 4.2 mL.", ""),
-        ("The gland touches the left edge of the image.", "Go to slice 9"),
-        ("Apex and base, in every case: readers disagree most there.", f"Go to slice {GLAND[0]}"),
+        ("The gland touches the left edge of the image.", go_to(9)),
+        ("Apex and base, in every case: readers disagree most there.", go_to(GLAND[0])),
     ]
     assert case.is_shown("flagsTable")
 
@@ -147,7 +154,23 @@ def test_an_edit_does_not_send_the_reader_back_to_the_first_slice(case: Any, vol
     case.ui.flagsTable.cellClicked.emit(0, 0)
     paint(segmentation, MIDDLE, PZ)
     case.settle()
-    assert case.listed[0][1] == "Go to slice 4"
+    assert case.listed[0][1].startswith("Go to slice 4\n(S −")
+
+
+def test_millimetres_are_those_of_the_views_where_a_transform_moves_the_image(
+    case: Any, volume: Any, scene: Any, view: Any
+) -> None:
+    moved = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 3, 100.0)
+    moved.SetMatrixTransformToParent(matrix)
+    volume.SetAndObserveTransformNodeID(moved.GetID())
+    case.panel.parameters.turnViews = False  # heights are compared
+    case.segment(volume)
+    there = superior_mm(zones(case.segmentation), 3) + 100
+    assert case.listed[0][1] == f"Go to slice 3\n(S {mm(there)} mm)"
+    case.ui.flagsTable.cellClicked.emit(0, 0)
+    assert height_of(view) == pytest.approx(there, abs=5)  # the image is tilted
 
 
 def test_the_uncertainty_comes_and_goes(case: Any, volume: Any, view: Any) -> None:
@@ -178,23 +201,18 @@ def test_without_an_uncertainty_the_overlay_is_off_and_says_why(case: Any, volum
     assert case.ui.uncertaintyCheckBox.toolTip.startswith("No uncertainty is kept")
 
 
-def test_surfaces_are_shown_in_3d(case: Any, volume: Any) -> None:
+def test_surfaces_are_shown_by_slicers_own_button(case: Any, volume: Any) -> None:
+    assert not case.is_shown("show3DButton")
     segmentation = case.segment(volume)
-    case.ui.show3DCheckBox.checked = True
-    assert segmentation.GetSegmentation().ContainsRepresentation(overlay.SURFACE)
-    assert segmentation.GetDisplayNode().GetVisibility3D()
-    case.ui.show3DCheckBox.checked = False
-    assert not segmentation.GetSegmentation().ContainsRepresentation(overlay.SURFACE)  # as Slicer's own button
-
-
-def test_the_tick_follows_slicers_own_show_3d_button(case: Any, volume: Any) -> None:
-    segmentation = case.segment(volume)
-    segmentation.CreateClosedSurfaceRepresentation()
-    case.settle()
-    assert case.ui.show3DCheckBox.checked
-    segmentation.RemoveClosedSurfaceRepresentation()
-    case.settle()
-    assert not case.ui.show3DCheckBox.checked
+    assert case.ui.show3DButton.segmentationNode() is segmentation
+    assert not segmentation.GetSegmentation().ContainsRepresentation(SURFACE)  # only if wished
+    case.ui.show3DButton.click()
+    assert segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
+    paint(segmentation, EVERYTHING, CG)
+    assert segmentation.GetSegmentation().ContainsRepresentation(SURFACE)
+    create_segmentation(add_volume(make_result().image, "Other"))
+    case.select(None)
+    assert case.ui.show3DButton.segmentationNode() is None
 
 
 def test_a_volume_brings_its_own_segmentation(case: Any, volume: Any, view: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import slicer
+from Testing.slicer import standins
 from Testing.slicer.conftest import paint
 
 from proseg.labels import CG, PZ
@@ -27,6 +28,16 @@ def test_without_a_segmentation_nothing_can_be_reviewed(case: Any) -> None:
         assert not getattr(case.ui, name).enabled
         assert getattr(case.ui, name).toolTip == "There is no segmentation yet."
     assert case.ui.statusLabel.text == ""
+
+
+def test_a_new_segmentation_of_slicers_own_is_told_empty(case: Any, volume: Any) -> None:
+    case.select(volume)
+    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    case.ui.segmentationSelector.setCurrentNode(made)
+    case.settle()
+    assert case.panel.chosen == (volume, made)
+    assert case.ui.statusLabel.text.startswith("Not reviewed. Neither zone is drawn")
+    assert case.button.enabled
 
 
 def test_a_result_starts_unreviewed_and_wants_a_name(case: Any, volume: Any) -> None:
@@ -57,6 +68,17 @@ def test_an_edit_withdraws_the_sign_off_in_plain_sight(case: Any, volume: Any) -
     assert case.ui.statusIcon.pixmap.toImage() != calm
     # The segments carry it as well, for Slicer's own files.
     assert review._tag(segmentation.GetSegmentation().GetSegment("PZ"), review.STATUS_TAG) == "withdrawn"
+
+
+def test_a_change_to_the_readers_own_segments_withdraws_the_sign_off_in_plain_sight(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume)
+    sign(case)
+    segmentation.GetSegmentation().AddEmptySegment("lesion", "Lesion")
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Sign-off withdrawn: edited after Änne Müller signed on ")
+    segmentation.GetSegmentation().RemoveSegment("lesion")
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Reviewed by Änne Müller")
 
 
 def test_an_edit_that_is_undone_brings_the_sign_off_back(case: Any, volume: Any) -> None:
@@ -244,7 +266,7 @@ def test_export_writes_what_is_ticked(case: Any, volume: Any, tmp_path: Path) ->
     case.ui.folderEdit.currentPath = str(tmp_path)
     assert list(case.panel.export.boxes) == list(exports.FORMATS)
     case.panel.export.boxes[".html"].checked = False
-    case.ui.exportButton.click()
+    case.export()
     wanted = sorted(f"T2W zones{ending}" for ending in exports.FORMATS if ending not in (".html", ".dcm"))
     assert sorted(path.name for path in tmp_path.iterdir()) == wanted
     assert case.ui.exportedLabel.text.startswith("Wrote T2W zones.seg.nrrd, ")
@@ -259,12 +281,41 @@ def test_export_replaces_nothing_unasked(case: Any, volume: Any, tmp_path: Path)
     there = tmp_path / "T2W zones.csv"
     there.write_text("mine")
     case.answers.prepared["overwrite"] = False
-    case.ui.exportButton.click()
+    case.export()
     assert case.answers.asked == [("overwrite", "T2W zones.csv")]
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
     case.answers.prepared["overwrite"] = True
-    case.ui.exportButton.click()
+    case.export()
     assert there.read_text(encoding="utf-8") != "mine"
+
+
+def test_an_export_is_made_by_a_worker_of_its_own(real_case: Any, segmentation: Any, tmp_path: Path) -> None:
+    real_case.ui.segmentationSelector.setCurrentNode(segmentation)
+    real_case.ui.folderEdit.currentPath = str(tmp_path)
+    real_case.ui.exportButton.click()
+    part, job = real_case.panel.export, real_case.panel.export.job
+    assert part._timer.active
+    assert not real_case.ui.exportButton.enabled
+    assert real_case.ui.exportButton.toolTip == "An export is under way."
+    assert (real_case.ui.exportedLabel.text, list(tmp_path.iterdir())) == ("Exporting …", [])
+    folder = job._folder
+    assert folder.exists()
+    standins.wait_until(lambda: not part._timer.active, 60)
+    assert real_case.ui.exportedLabel.text.startswith("Wrote ")
+    assert sorted(tmp_path.iterdir()) == sorted(job.paths)
+    assert not folder.exists()
+    assert not job.client.running
+    assert real_case.ui.exportButton.enabled
+
+
+def test_a_panel_that_goes_in_the_middle_of_an_export_leaves_no_file(case: Any, volume: Any, tmp_path: Path) -> None:
+    case.segment(volume)
+    case.ui.folderEdit.currentPath = str(tmp_path)
+    case.ui.exportButton.click()
+    folder = case.panel.export.job._folder
+    case.panel.stop()
+    assert list(tmp_path.iterdir()) == []
+    assert not folder.exists()
 
 
 def test_an_export_that_fails_is_a_sentence_and_leaves_nothing(case: Any, volume: Any, tmp_path: Path) -> None:
@@ -272,7 +323,7 @@ def test_an_export_that_fails_is_a_sentence_and_leaves_nothing(case: Any, volume
     in_the_way = tmp_path / "no folder"
     in_the_way.write_text("a file")
     case.ui.folderEdit.currentPath = str(in_the_way)
-    case.ui.exportButton.click()
+    case.export()
     assert "no folder" in case.ui.exportedLabel.text
     assert case.is_shown("exportedLabel")
     assert list(tmp_path.iterdir()) == [in_the_way]

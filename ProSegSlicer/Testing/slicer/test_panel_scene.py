@@ -31,7 +31,7 @@ def test_a_scene_comes_back_with_its_panel_as_it_was(case: Any, volume: Any, sce
     case.ui.reviewerEdit.text = "Änne Müller"
     case.ui.reviewerEdit.editingFinished.emit()
     case.ui.deviceComboBox.currentIndex = 1
-    case.ui.show3DCheckBox.checked = True
+    case.ui.show3DButton.click()
     case.ui.reviewedButton.click()
     paint(segmentation, MIDDLE, PZ)
     case.settle()
@@ -49,7 +49,7 @@ def test_a_scene_comes_back_with_its_panel_as_it_was(case: Any, volume: Any, sce
     assert case.ui.psaEdit.text == "8"
     assert case.ui.reviewerEdit.text == "Änne Müller"
     assert case.ui.deviceComboBox.currentText == "CPU"
-    assert case.ui.show3DCheckBox.checked
+    assert case.ui.show3DButton.checked
     case.answers.prepared["restore"] = True
     case.ui.restoreButton.click()
     assert case.ui.statusLabel.text.startswith("Reviewed by Änne Müller")

@@ -15,6 +15,7 @@ from proseg.labels import CG, PZ
 from proseg.outputs.report import report
 from proseg.outputs.review import ReviewStatus
 from ProSegSlicerLib import review
+from ProSegSlicerLib.exports import material_of
 from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
 from ProSegSlicerLib.volumes import add_volume
 
@@ -142,7 +143,7 @@ def test_flags_come_back_as_they_were(volume: Any) -> None:
     node = create_segmentation(volume)
     review.keep_ai_result(node, made.labelmap, report(made, "T2W"))
     assert review.flags(node) == (flag,)
-    assert review.findings(node).slice_confidence == made.slice_confidence
+    assert material_of(node, (".json",)).findings.slice_confidence == made.slice_confidence
 
 
 @pytest.mark.parametrize("damaged", ["", "12x40x44:not base64!", "12x40x44:AAAA", "nonsense"])

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 import types
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,10 +30,14 @@ def test_another_seed_is_another_examination(scene: Any) -> None:
 
 
 def test_the_entry_is_offered_and_a_click_loads_and_shows_the_example(
-    monkeypatch: pytest.MonkeyPatch, stage: Any, scene: Any
+    monkeypatch: pytest.MonkeyPatch, stage: Any, scene: Any, tmp_path: Path
 ) -> None:
     offered: list[dict[str, Any]] = []
-    logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **entry: offered.append(entry))
+    rules: dict[str, Any] = {}
+    logic = types.SimpleNamespace(
+        registerCustomSampleDataSource=lambda **entry: offered.append(entry),
+        registerUrlRewriteRule=rules.__setitem__,
+    )
     module = types.ModuleType("SampleData")
     module.SampleDataLogic = logic
     monkeypatch.setitem(sys.modules, "SampleData", module)
@@ -46,6 +52,13 @@ def test_the_entry_is_offered_and_a_click_loads_and_shows_the_example(
     (volume,) = entry["customDownloader"](None)
     assert scene.IsNodePresent(volume)
     assert view.GetBackgroundVolumeID() == volume.GetID()
+    # ``downloadSample`` does this: rewrite the address, copy from there, and load the file.
+    (rule,) = rules.values()
+    assert rule("https://example.org/x.nrrd") == "https://example.org/x.nrrd"
+    urllib.request.urlretrieve(rule(entry["uris"]), tmp_path / entry["fileNames"])
+    copied = sitk.ReadImage(str(tmp_path / entry["fileNames"]))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(copied), sitk.GetArrayFromImage(to_sitk(volume)))
+    np.testing.assert_allclose(copied.GetOrigin(), to_sitk(volume).GetOrigin(), atol=1e-6)
 
 
 def test_without_the_sample_data_module_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:

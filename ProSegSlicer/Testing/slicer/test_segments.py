@@ -46,6 +46,40 @@ def test_zones_come_back_voxel_for_voxel(scene: Any, orientation: str) -> None:
     np.testing.assert_allclose(back.GetDirection(), made.image.GetDirection(), atol=1e-6)
 
 
+@pytest.mark.parametrize("how", ["shared", "apart", "cropped", "finer", "one deleted"])
+def test_contours_are_read_as_slicer_merges_them(segmentation: Any, result: Any, how: str) -> None:
+    inside = segmentation.GetSegmentation()
+    if how in ("apart", "cropped"):
+        for zone in ZONES:
+            _put(segmentation, zone.short, result.labelmap == zone.label)
+    if how == "cropped":
+        for zone in ZONES:
+            labelmap = inside.GetSegment(zone.short).GetRepresentation(segments.LABELMAP)
+            extent = [0] * 6
+            slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(labelmap, extent)
+            slicer.vtkOrientedImageDataResample.CopyImage(labelmap, labelmap, extent)
+            assert labelmap.GetExtent() == tuple(extent)
+    if how == "finer":
+        finer = sitk.Expand(result.labelmap, (2, 2, 1), sitk.sitkNearestNeighbor)
+        for zone in ZONES:
+            _put(segmentation, zone.short, finer == zone.label)
+    if how == "one deleted":
+        inside.RemoveSegment("PZ")
+    grid = segments._grid(segmentation)
+    wanted = {zone.short: zone.label for zone in segments._zones_of(segmentation)}
+    expected = array(segments._resampled(segmentation, grid, wanted))
+    assert expected.any()
+    np.testing.assert_array_equal(array(segments.zones(segmentation)), expected)
+
+
+def test_read_once_reads_contours_anew_the_next_time(segmentation: Any, result: Any) -> None:
+    with segments.read_once():
+        assert segments.zones(segmentation) is segments.zones(segmentation)
+    segments.set_zones(segmentation, on_grid_of(result.labelmap, np.zeros_like(array(result.labelmap))))
+    with segments.read_once():
+        assert not array(segments.zones(segmentation)).any()
+
+
 @pytest.mark.parametrize("kept", [(PZ,), (CG,), (), (PZ, CG)])
 @pytest.mark.parametrize("first", [True, False])
 def test_an_absent_zone_is_empty_and_the_other_stays_itself(

@@ -132,7 +132,7 @@ def attempt(
     from proseg.batch.folder import without_folders
     from proseg.batch.table import DONE, FAILED, STAMP
     from proseg.outputs.report import report, report_row, source_name
-    from proseg.worker.server import failure
+    from proseg.worker.failures import failure
 
     case = Found(job.id, Path(job.path))
     began, stamp = time.perf_counter(), case.stamp()

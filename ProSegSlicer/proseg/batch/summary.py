@@ -19,7 +19,7 @@ from proseg.batch.case import PREVIEWS, REPORTS, THUMBNAILS
 from proseg.batch.table import FAILED, Row
 from proseg.labels import ZONES
 from proseg.outputs.report import INTENDED_USE
-from proseg.segmentation.quality import LOW_CONFIDENCE
+from proseg.segmentation.quality import LOW_CONFIDENCE, name_slices
 from proseg.system.atomic import write_text
 
 SUMMARY = "summary.html"
@@ -178,7 +178,7 @@ def _doubts(row: Row) -> str:
         named = [html.escape(code.replace("_", " ")) for code in dict.fromkeys(codes.split(";"))]
         words.append(", ".join(named))
     if slices := str(row.get("slices_to_check", "")):
-        words.append(html.escape(_named_slices(slices, str(row.get("slices_to_check_superior_mm", "")))))
+        words.append(html.escape(_named(slices, str(row.get("slices_to_check_superior_mm", "")))))
     if (confidence := _number(row.get("lowest_confidence"))) is not None:
         low = ' class="low"' if confidence < LOW_CONFIDENCE else ""
         words.append(f"<span{low}>confidence down to {confidence:.0%}</span>")
@@ -201,22 +201,12 @@ def _order(row: Row) -> tuple[int, float, float, float, str]:
     return place, -critical, -warnings, 1.0 if confidence is None else confidence, str(row["id"])
 
 
-def _named_slices(slices: str, superior_mm: str) -> str:
-    """``3;4;5;9`` as ``slices 3–5, 9``, and where these lie, if that is known."""
-    indices, lie = (text.split(";") if text else [] for text in (slices, superior_mm))
-    spans: list[list[int]] = []  # places in the list
-    for place, index in enumerate(indices):
-        if place and int(index) == int(indices[place - 1]) + 1:
-            spans[-1][1] = place
-        else:
-            spans.append([place, place])
-
-    def said(words: list[str], to: str) -> str:
-        ends = [(words[first], words[last]) for first, last in spans]
-        return ", ".join(low if low == high else f"{low}{to}{high}" for low, high in ends).replace("-", "\u2212")
-
-    where = f" (S {said(lie, ' to ')} mm)" if len(lie) == len(indices) else ""
-    return f"slices {said(indices, '–')}{where}"
+def _named(slices: str, superior: str) -> str:
+    """``3;4;5;9`` in words, with where they lie, as far as the table tells: older ones do not."""
+    numbers = [int(index) for index in slices.split(";")]
+    lie = [_number(place) for place in superior.lstrip("'").split(";")]  # which keeps a minus from being a formula
+    known = len(lie) == len(numbers) and None not in lie
+    return name_slices(numbers, dict(zip(numbers, lie, strict=True)).__getitem__ if known else None)
 
 
 def _linked(name: str, inner: str, file: str, room: str, files: dict[str, set[str]]) -> str:

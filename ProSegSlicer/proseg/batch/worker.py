@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from proseg.batch.case import Job, attempt
-from proseg.worker.server import Worker, field, main
+from proseg.worker.requests import field
+from proseg.worker.server import Worker, main
 
 
 class BatchWorker(Worker):

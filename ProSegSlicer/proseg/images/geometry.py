@@ -48,11 +48,16 @@ def superior_mm(like: sitk.Image, index: int) -> float:
         like: the image; of an oblique one the middle of the slice counts.
         index: along its slice axis, the one nearest to S, counted from 0; it need not lie within.
     """
+    return slice_middle(like, index)[2]
+
+
+def slice_middle(like: sitk.Image, index: int) -> tuple[float, float, float]:
+    """Where the middle of a slice of ``like`` lies, LPS, mm; counted as for ``superior_mm``."""
     code = orientation_code(like)
     axis = next(axis for axis, letter in enumerate(code) if letter in SUPERIOR_AXES)
     place = [(size - 1) / 2 for size in like.GetSize()]
     place[axis] = index
-    return like.TransformContinuousIndexToPhysicalPoint(place)[2]
+    return like.TransformContinuousIndexToPhysicalPoint(place)
 
 
 def grid_of(lps_image: sitk.Image) -> Grid:

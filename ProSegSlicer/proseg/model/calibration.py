@@ -66,6 +66,10 @@ class Calibration:
         share = _moved(probabilities[PZ] / np.maximum(zones, _TINY), (0.0, 1 / self.zones))
         return np.stack([1 - gland, gland * share, gland * (1 - share)]).astype(np.float32)
 
+    def undone(self, probabilities: np.ndarray) -> np.ndarray:
+        """The network's own probabilities, of calibrated ones."""
+        return Calibration(1 / self.gland, 1 / self.zones).probabilities(probabilities)
+
     def slice_dice(self, expected: float) -> float:
         """The Dice to expect of a slice whose probabilities expect this one."""
         return float(_moved(expected, self.slices))

@@ -30,6 +30,7 @@ from proseg.dicom.slices import (
     unify,
 )
 from proseg.labels import ANATOMICAL_STRUCTURE, PROSTATE, ZONES, Code, Zone
+from proseg.outputs.own import OwnSegment
 from proseg.outputs.review import Comparison, Review, ReviewStatus, fingerprint, sign_off, status
 from proseg.segmentation.result import Findings, Provenance, SegmentationResult
 from proseg.system.atomic import OutputSet, atomic
@@ -41,6 +42,7 @@ MAKER = "ProSegSlicer"
 CONTENT_LABEL = "PROSTATE_ZONES"
 PRIVATE_SCHEME = "99PROSEG"
 NOT_STANDARD = "The header of the DICOM series is not as the standard has it."
+TISSUE = Code("SCT", "85756007", "Tissue")
 LONGEST = 64  # characters in DICOM's LO, and in a group of PN
 
 HOW = {  # Segment Algorithm Type (DICOM PS3.3 C.8.20.2), in words
@@ -57,6 +59,7 @@ def write_dicom_seg(
     outputs: OutputSet | None = None,
     review: Review | None = None,
     comparison: Comparison | None = None,
+    own: Sequence[OwnSegment] = (),
 ) -> None:
     """Write the zones as a DICOM Segmentation, whole or not at all.
 
@@ -70,6 +73,7 @@ def write_dicom_seg(
         outputs: the set that the file shall appear with; without one it appears by itself.
         review: the review kept with the segmentation; whether it still holds for these labels is found out here.
         comparison: of these labels with the networks' own; None where not known.
+        own: what a reader drew besides the zones; further segments, which may overlap them.
 
     Raises:
         InputError: the files are no series on whose slices the zones lie, or none were given.
@@ -84,7 +88,10 @@ def write_dicom_seg(
         unify(headers, slices, findings.labelmap.GetSpacing()[slice_axis(findings.labelmap, slices[0])])
         positions = [slices[number].position for number in labels]
         pixels = np.stack(list(labels.values()))
-        made = _segmentation(findings, headers, pixels, positions, review, comparison)
+        if own:  # one label a voxel would not do
+            drawn = [np.stack(list(labels_on_slices(segment.voxels, slices).values())) for segment in own]
+            pixels = np.stack([*(pixels == zone.label for zone in ZONES), *drawn], axis=-1).astype(np.uint8)
+        made = _segmentation(findings, headers, pixels, positions, review, comparison, own)
         refer_truly(made, true_series)
         with atomic(path, outputs) as temporary, refusing(NOT_STANDARD):
             made.save_as(temporary, enforce_file_format=True)
@@ -97,6 +104,7 @@ def _segmentation(
     positions: list[np.ndarray],
     review: Review | None,
     comparison: Comparison | None,
+    own: Sequence[OwnSegment],
 ) -> Dataset:
     import highdicom as hd
     from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -110,7 +118,11 @@ def _segmentation(
     summary = f"{_summary(list(kinds.values()))}, {standing.value}"
     described = {
         "segment_descriptions": [
-            _segment(zone, kinds[zone], provenance, source.SeriesInstanceUID, " ".join(texts)) for zone in ZONES
+            *(_segment(zone, kinds[zone], provenance, source.SeriesInstanceUID, " ".join(texts)) for zone in ZONES),
+            *(
+                _own_segment(segment, len(ZONES) + place, source.SeriesInstanceUID)
+                for place, segment in enumerate(own, 1)
+            ),
         ],
         "series_instance_uid": hd.UID(),
         "series_number": _series_number(source),
@@ -170,6 +182,25 @@ def _segment(zone: Zone, kind: str, provenance: Provenance | None, series: str, 
     )
     segment.SegmentDescription = f"{zone.name}, {HOW[kind]}. {text}"[:1024]
     return segment
+
+
+def _own_segment(segment: OwnSegment, number: int, series: str) -> Dataset:
+    """A segment that nobody coded: tissue, as Slicer has it, by the reader's name for it."""
+    import highdicom as hd
+
+    name = _line(segment.name) or f"Segment {number}"
+    made = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=name,
+        segmented_property_category=_coded(TISSUE),
+        segmented_property_type=_coded(TISSUE),
+        algorithm_type="MANUAL",
+        tracking_uid=f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{series} {number} {name}').int}",
+        tracking_id=_line(f"{MAKER} {name}"),
+        display_color=hd.color.CIELabColor.from_rgb(*segment.colour),
+    )
+    made.SegmentDescription = f"{segment.name}, {HOW['MANUAL']} besides the zones."[:1024]
+    return made
 
 
 def _kind(zone: Zone, findings: Findings, comparison: Comparison | None) -> str:

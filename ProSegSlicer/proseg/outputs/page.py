@@ -11,13 +11,14 @@ import html
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from proseg.flags import Severity
 from proseg.images.geometry import input_slice_indices, superior_mm
 from proseg.labels import ZONES
+from proseg.outputs.own import OwnSegment
 from proseg.outputs.preview import Tile, slice_name, slice_zero, tiles
 from proseg.outputs.report import INTENDED_USE, report
 from proseg.outputs.review import Comparison, Review, fingerprint, sign_off
@@ -94,12 +95,13 @@ def page(
     source: str | os.PathLike[str],
     review: Review | None = None,
     comparison: Comparison | None = None,
+    own: Sequence[OwnSegment] = (),
 ) -> str:
     """The report as one HTML page; takes what ``proseg.outputs.report.report`` takes.
 
     Slices are numbered from zero along the input's slice axis; pictures and chart run from base to apex.
     """
-    content = report(findings, source, review, comparison)
+    content = report(findings, source, review, comparison, own)
     image, edited = content["input"], content["review"]["edited"]
     size = " × ".join(str(count) for count in image["size"])
     spacing = " × ".join(f"{step:.3g}" for step in image["spacing_mm"])
@@ -118,7 +120,7 @@ def page(
 <p><bdi>{_text(image["name"])}</bdi> <span class="dim">· {size} voxels of {spacing} mm</span></p>
 </header>
 <div class="columns">
-{_measured(findings)}
+{_measured(findings, own)}
 <div>
 {_reviewed(findings, review, content["review"])}
 {_flagged(findings, bool(edited))}
@@ -144,19 +146,22 @@ def write_page(
     *,
     review: Review | None = None,
     comparison: Comparison | None = None,
+    own: Sequence[OwnSegment] = (),
 ) -> None:
     """Write the page of a result, whole or not at all (with ``outputs``, together with that set)."""
-    write_text(page(findings, source, review, comparison), path, outputs)
+    write_text(page(findings, source, review, comparison, own), path, outputs)
 
 
 def _text(value: object) -> str:
     return html.escape(str(value))
 
 
-def _measured(findings: Findings) -> str:
+def _measured(findings: Findings, own: Sequence[OwnSegment]) -> str:
     m = findings.measurements
+    drawn = "".join(map(_drawn, own))
     if not findings.has_gland:
-        return "<section><h2>Measurements</h2><p>No prostate found: there is nothing to measure.</p></section>"
+        none = "<p>No prostate found: there is nothing to measure.</p>"
+        return f"<section><h2>Measurements</h2>{none}<table>{drawn}</table></section>"
     zones = [(zone, volume, volume / m.gland_ml) for zone, volume in zip(ZONES, (m.pz_ml, m.cg_ml), strict=True)]
     shares = "".join(
         f'<div style="width:{share:.1%};background:{_css(zone.colour)}"></div>' for zone, _, share in zones
@@ -172,8 +177,15 @@ def _measured(findings: Findings) -> str:
     )
     return (
         "<section><h2>Measurements <span>· volumes: voxels counted</span></h2>"
-        f'<div class="share">{shares}</div><table>{table}</table></section>'
+        f'<div class="share">{shares}</div><table>{table}{drawn}</table></section>'
     )
+
+
+def _drawn(segment: OwnSegment) -> str:
+    """The row of a segment of the reader's own."""
+    where = name_slices(segment.slices, segment.superior)
+    name = f"{_dot(segment.colour)}<bdi>{_text(segment.name)}</bdi>, drawn by the reader, {_text(where)}"
+    return f'<tr><th scope="row">{name}</th><td>{segment.volume_ml:.2f} mL</td></tr>'
 
 
 def _derived(m: Measurements) -> Iterable[tuple[str, str]]:

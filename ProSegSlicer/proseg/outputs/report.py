@@ -21,9 +21,12 @@ from proseg.outputs.review import Comparison, Review, ReviewStatus, fingerprint,
 from proseg.segmentation.result import Findings, Provenance, SegmentationResult
 
 if TYPE_CHECKING:
-    from proseg.images.checks import T2WImage
+    import SimpleITK as sitk
 
-SCHEMA_VERSION = "1.1"  # 1.1: review
+    from proseg.images.checks import T2WImage
+    from proseg.outputs.own import OwnSegment
+
+SCHEMA_VERSION = "1.2"  # 1.1: review; 1.2: where slices lie, own_segments, slice_origins
 DICOM_NAME = "DICOM series"
 INTENDED_USE = "Research use: a qualified reader reviews and corrects every contour before use."
 
@@ -31,8 +34,8 @@ INTENDED_USE = "Research use: a qualified reader reviews and corrects every cont
 COLUMNS = (
     *("name", "gland_found", "pz_ml", "cg_ml", "gland_ml", "width_mm", "height_mm", "length_mm", "ellipsoid_ml"),
     *("psa_ng_ml", "psa_density"),  # the density in ng/mL per mL
-    *("critical_flags", "warning_flags", "info_flags", "flag_codes", "slices_to_check"),
-    *("slices_to_check_superior_mm", "lowest_confidence"),
+    *("critical_flags", "warning_flags", "info_flags", "flag_codes"),
+    *("slices_to_check", "slices_to_check_superior_mm", "lowest_confidence"),
     *("review_status", "reviewer", "reviewed_at", "edited", "pz_dice_with_ai", "cg_dice_with_ai", "gland_dice_with_ai"),
     *("model", "model_version", "weights_sha256", "device", "total_s"),
 )
@@ -45,12 +48,13 @@ def report(
     source: str | os.PathLike[str],
     review: Review | None = None,
     comparison: Comparison | None = None,
+    own: Sequence[OwnSegment] = (),
 ) -> dict[str, Any]:
     """What a run found, and who reviewed it, as plain numbers, strings, lists and dictionaries.
 
-    Units stand in the keys (``_ml``, ``_mm``, ``_s``); slices are zero-based along the input's slice axis, and
-    ``superior_mm`` is where 3D Slicer's axial view shows them; axes of
-    size and spacing are in the order of the input file (i, j, k). Flags and confidence are those of the networks' own
+    Units stand in the keys (``_ml``, ``_mm``, ``_s``); slices are zero-based along the input's slice axis; axes of
+    size and spacing are in the order of the input file (i, j, k); ``…superior_mm`` says where the slices of the list
+    beside it lie, mm to the patient's superior. Flags and confidence are those of the networks' own
     contours; ``review.edited`` says whether these were edited since, null where that is not known. So is
     ``provenance`` where no model drew them.
 
@@ -59,6 +63,7 @@ def report(
         source: the input file or DICOM folder; only its name is kept.
         review: the review kept with the segmentation; whether it still holds for these labels is found out here.
         comparison: of these labels with the networks' own. While the review holds, its own serves.
+        own: what a reader drew besides the zones.
     """
     image = findings.image
     content = {
@@ -72,15 +77,18 @@ def report(
         },
         "gland_found": findings.has_gland,
         "measurements": {name: _rounded(value) for name, value in findings.measurements.to_dict().items()},
+        "own_segments": [segment.to_dict() for segment in own],
         "slice_confidence": {str(index): _rounded(value) for index, value in sorted(findings.slice_confidence.items())},
         "slices_to_check": list(findings.slices_to_check),
-        "slices_to_check_superior_mm": [round(superior_mm(image, index), 1) for index in findings.slices_to_check],
+        "slices_to_check_superior_mm": _superior(image, findings.slices_to_check),
+        "slice_origins": {str(index): origin.value for index, origin in sorted(findings.slice_origins.items())},
         "flags": [
             {
                 "code": flag.code,
                 "severity": flag.severity.value,
                 "sentence": flag.sentence,
                 "slices": list(flag.slices),
+                "slices_superior_mm": _superior(image, flag.slices),
             }
             for flag in findings.flags
         ],
@@ -117,7 +125,7 @@ def report_row(content: Mapping[str, Any]) -> dict[str, str | float]:
         **{f"{severity.value}_flags": severities.count(severity.value) for severity in Severity},
         "flag_codes": ";".join(flag["code"] for flag in flags),
         "slices_to_check": ";".join(str(index) for index in content["slices_to_check"]),
-        "slices_to_check_superior_mm": ";".join(map(str, content.get("slices_to_check_superior_mm", ()))),
+        "slices_to_check_superior_mm": ";".join(str(mm) for mm in content["slices_to_check_superior_mm"]),
         "lowest_confidence": min(confidence, default=None),
         "review_status": review["status"],
         "reviewer": review["reviewer"],
@@ -153,6 +161,10 @@ def to_csv(rows: Iterable[Mapping[str, str | float]], columns: Sequence[str] = C
 def to_json(content: dict[str, Any]) -> str:
     """A report as JSON text, indented, ending with a line end; the same for the same content."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _superior(image: sitk.Image, slices: Sequence[int]) -> list[float]:
+    return [_rounded(superior_mm(image, index)) for index in slices]
 
 
 def _review(findings: Findings, review: Review | None, comparison: Comparison | None) -> dict[str, Any]:

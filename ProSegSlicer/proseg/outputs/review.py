@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import Enum
@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from proseg.errors import InputError
 from proseg.images.geometry import input_slice_indices, superior_mm, to_lps
 from proseg.labels import CG, CLASS_COUNT, PZ
-from proseg.segmentation.measurements import MM3_PER_ML
+from proseg.segmentation.measurements import MM3_PER_ML, box_around
 from proseg.segmentation.quality import name_slices
 
 SAME_PLACE_MM = 0.01  # formats and programs round positions differently, by far less than this
@@ -50,6 +50,7 @@ class Comparison:
         voxels_changed: number of voxels with another label.
         slices_changed: zero-based indices along the input's slice axis of the slices that hold them, ascending.
         slices_superior_mm: where each lies, mm to the patient's superior; empty in comparisons of earlier versions.
+        slices_refined: those of them that a refinement drew to fit what the reader had drawn in the others.
     """
 
     pz_dice: float | None
@@ -61,6 +62,12 @@ class Comparison:
     voxels_changed: int
     slices_changed: tuple[int, ...]
     slices_superior_mm: tuple[float, ...] = ()
+    slices_refined: tuple[int, ...] = ()
+
+    @property
+    def slices_drawn(self) -> tuple[int, ...]:
+        """The slices changed that the reader drew, or cleared."""
+        return tuple(index for index in self.slices_changed if index not in self.slices_refined)
 
     @property
     def changed(self) -> bool:
@@ -72,7 +79,11 @@ class Comparison:
         if not self.changed:
             return "Unchanged from the AI's contour."
         lie = dict(zip(self.slices_changed, self.slices_superior_mm, strict=False))
-        edited = f"Edited in {name_slices(self.slices_changed, lie.__getitem__ if lie else None)}:"
+        verb = "Edited in" if not self.slices_refined else "Drawn by the reader in"
+        changes = ((verb, self.slices_drawn), ("refined in", self.slices_refined))
+        named = [f"{verb} {name_slices(those, lie.__getitem__ if lie else None)}" for verb, those in changes if those]
+        edited = f"{', '.join(named)}:"
+        edited = edited[0].upper() + edited[1:]
         if self.gland_dice != 1:
             return (
                 f"{edited} gland {_change(self.gland_change_ml)} (Dice {_dice(self.gland_dice)} with the AI's contour)."
@@ -84,7 +95,8 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""
-        slices = {name: list(getattr(self, name)) for name in ("slices_changed", "slices_superior_mm")}
+        names = ("slices_changed", "slices_superior_mm", "slices_refined")
+        slices = {name: list(getattr(self, name)) for name in names}
         return asdict(self) | slices
 
     @classmethod
@@ -95,13 +107,12 @@ class Comparison:
             InputError: it is not what ``to_dict`` gives.
         """
         try:
-            told = {"slices_superior_mm": (), **content}
+            told = {"slices_superior_mm": (), "slices_refined": (), **content}
             known = {field.name: told[field.name] for field in fields(cls)}
-            slices = tuple(int(index) for index in known["slices_changed"])
+            slices, refined = (tuple(map(int, known[f"slices_{how}"])) for how in ("changed", "refined"))
             lie = tuple(float(place) for place in known["slices_superior_mm"])
-            return cls(
-                **known | {"slices_changed": slices, "slices_superior_mm": lie if len(lie) == len(slices) else ()}
-            )
+            lie = lie if len(lie) == len(slices) else ()
+            return cls(**known | {"slices_changed": slices, "slices_superior_mm": lie, "slices_refined": refined})
         except (KeyError, TypeError, ValueError) as error:
             raise _unreadable() from error
 
@@ -164,12 +175,13 @@ def fingerprint(labelmap: sitk.Image) -> str:
     return digest.hexdigest()
 
 
-def compare(ai: sitk.Image, current: sitk.Image) -> Comparison:
+def compare(ai: sitk.Image, current: sitk.Image, refined: Collection[int] = ()) -> Comparison:
     """How far labels differ from those that the networks drew.
 
     Args:
         ai: the networks' labelmap, on the input's grid.
         current: the labelmap as it is now, on the same grid, of any pixel type and order of axes.
+        refined: indices along the input's slice axis of slices that a refinement drew, not the reader.
 
     Raises:
         InputError: the grids differ, or there are other labels than 0, 1 and 2.
@@ -180,6 +192,8 @@ def compare(ai: sitk.Image, current: sitk.Image) -> Comparison:
             "The contours and the AI's do not lie on the same grid.", "Compare contours drawn on the image segmented."
         )
     before, after = (_labels(lps) for lps in grids)
+    gland = box_around(before | after)  # a box around the gland is a hundredth of a large image
+    before, after = before[gland], after[gland]
     voxel_ml = math.prod(ai.GetSpacing()) / MM3_PER_ML
     dice, change_ml = {}, {}
     for name, zones in (("pz", [PZ]), ("cg", [CG]), ("gland", [PZ, CG])):
@@ -189,17 +203,20 @@ def compare(ai: sitk.Image, current: sitk.Image) -> Comparison:
         dice[name] = 2 * common / sum(counts) if sum(counts) else None
         change_ml[name] = (counts[1] - counts[0]) * voxel_ml
     different = before != after
-    slices = input_slice_indices(ai, np.flatnonzero(different.any(axis=(1, 2))))
+    slices = input_slice_indices(ai, gland[0].start + np.flatnonzero(different.any(axis=(1, 2))))
     return Comparison(
         **{f"{name}_dice": value for name, value in dice.items()},
         **{f"{name}_change_ml": value for name, value in change_ml.items()},
         voxels_changed=int(np.count_nonzero(different)),
         slices_changed=slices,
         slices_superior_mm=tuple(round(superior_mm(ai, index), 3) for index in slices),
+        slices_refined=tuple(index for index in slices if index in refined),
     )
 
 
-def sign(reviewer: str, ai: sitk.Image | None, current: sitk.Image, when: datetime) -> Review:
+def sign(
+    reviewer: str, ai: sitk.Image | None, current: sitk.Image, when: datetime, refined: Collection[int] = ()
+) -> Review:
     """A reviewer's signature under the labels as they are now.
 
     Args:
@@ -207,6 +224,7 @@ def sign(reviewer: str, ai: sitk.Image | None, current: sitk.Image, when: dateti
         ai: the networks' labelmap; None if none is known, as for contours drawn by hand.
         current: the labelmap to sign.
         when: the time; without a time zone it is the computer's own.
+        refined: as for ``compare``.
 
     Raises:
         InputError: the name is empty, the grids differ, or there are other labels than 0, 1 and 2.
@@ -215,7 +233,7 @@ def sign(reviewer: str, ai: sitk.Image | None, current: sitk.Image, when: dateti
     if not name:
         raise InputError("The reviewer's name is missing.", "Enter your name, then mark as reviewed again.")
     moment = when if when.tzinfo else when.astimezone()
-    comparison = None if ai is None else compare(ai, current)
+    comparison = None if ai is None else compare(ai, current, refined)
     return Review(name, moment.isoformat(timespec="seconds"), fingerprint(current), comparison)
 
 
@@ -223,7 +241,8 @@ def status(review: Review | None, current_fingerprint: str) -> ReviewStatus:
     """Whether a reviewer stands behind the labels with this fingerprint."""
     if review is None:
         return ReviewStatus.UNREVIEWED
-    return ReviewStatus.REVIEWED if review.fingerprint == current_fingerprint else ReviewStatus.WITHDRAWN
+    holds = review.fingerprint and review.fingerprint == current_fingerprint  # one of nothing stands for no labels
+    return ReviewStatus.REVIEWED if holds else ReviewStatus.WITHDRAWN
 
 
 def sign_off(review: Review | None, current_fingerprint: str) -> str:
@@ -240,6 +259,8 @@ def sign_off(review: Review | None, current_fingerprint: str) -> str:
 def _labels(labelmap: sitk.Image) -> np.ndarray:
     """Labels [k, j, i] as uint8, whatever the pixel type."""
     found = sitk.GetArrayViewFromImage(labelmap)
+    if found.dtype == np.uint8 and found.max(initial=0) < CLASS_COUNT:
+        return found
     with np.errstate(invalid="ignore"):  # NaN
         labels = found.astype(np.uint8)
     if not np.array_equal(labels, found) or labels.max(initial=0) >= CLASS_COUNT:

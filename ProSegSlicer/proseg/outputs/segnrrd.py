@@ -8,18 +8,24 @@ keeps segment tags, so provenance stands in both.
 
 from __future__ import annotations
 
+import gzip
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
+from proseg.errors import InputError
 from proseg.labels import ANATOMICAL_STRUCTURE, PROSTATE, ZONES, Code, Zone
+from proseg.system.atomic import OutputSet, atomic
 
 if TYPE_CHECKING:
     from proseg.segmentation.result import Provenance
 
 ZONE_CONTEXT = "ProSegSlicer zones"  # this project's own terminology: no standard context has both zones
 REGION_CONTEXT = "Anatomic codes - DICOM master list"  # ships with Slicer
+ENCODED, GZIPPED = b"\nencoding: raw", b"\nencoding: gzip"
 
 _NO_CODE = "^^"
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -70,6 +76,24 @@ def header(labelmap: sitk.Image, provenance: Provenance) -> dict[str, str]:
         }
         fields |= {f"Segment{index}_{key}": value for key, value in segment.items()}
     return fields
+
+
+def compress(raw: Path, path: str | os.PathLike[str], outputs: OutputSet | None = None) -> None:
+    """Compress an uncompressed NRRD file without touching its header or its voxels; whole or not at all.
+
+    Args:
+        raw: what Slicer wrote, its data in the same file.
+        path: where to.
+        outputs: the set that the file shall appear with; without one it appears by itself.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    header, blank, voxels = raw.read_bytes().partition(b"\n\n")
+    if not header.startswith(b"NRRD") or not blank or ENCODED not in header:
+        raise InputError(f"{raw.name} is no uncompressed NRRD file.", "Export again.")
+    with atomic(path, outputs) as temporary:
+        temporary.write_bytes(header.replace(ENCODED, GZIPPED) + blank + gzip.compress(voxels, 6, mtime=0))
 
 
 def _coded(code: Code) -> str:

@@ -69,6 +69,7 @@ def measure(labelmap: sitk.Image, psa_ng_ml: float | None = None) -> Measurement
     lps = to_lps(labelmap)
     labels = sitk.GetArrayViewFromImage(lps)
     voxel_ml = math.prod(lps.GetSpacing()) / MM3_PER_ML
+    labels = labels[box_around(labels)]  # of a large image a hundredth
     pz, cg = labels == PZ, labels == CG
     pz_ml, cg_ml = (float(np.count_nonzero(zone)) * voxel_ml for zone in (pz, cg))
     gland_ml = pz_ml + cg_ml
@@ -84,6 +85,12 @@ def measure(labelmap: sitk.Image, psa_ng_ml: float | None = None) -> Measurement
         psa_ng_ml=psa_ng_ml,
         psa_density=psa_ng_ml / gland_ml if psa_ng_ml is not None and gland_ml > 0 else None,
     )
+
+
+def box_around(labels: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box around all labels [k, j, i]; empty where there are none."""
+    found = [np.flatnonzero(labels.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(where[0], where[-1] + 1) if len(where) else slice(0, 0) for where in found)
 
 
 def _extents_mm(mask: np.ndarray, spacing_xyz: tuple[float, ...]) -> list[float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +44,14 @@ class Provenance:
     packages: dict[str, str]
 
 
+class SliceOrigin(str, Enum):
+    """Whose word the contours of a slice are."""
+
+    READER = "reader"  # given by a reader, drawn or left empty
+    REFINED = "refined"  # drawn again to fit what the reader gave
+    AI = "ai"  # as the networks alone have it
+
+
 @dataclass(frozen=True)
 class Findings:
     """What is known of a segmented T2W image, however its contours were made: by the networks, by hand, or by both.
@@ -56,6 +66,8 @@ class Findings:
         notes: sentences on how the input was read.
         provenance: which model made this, and how; None where no model did.
         nifti: the header of a NIfTI input, which NIfTI labelmaps keep the place of; else None.
+        slice_origins: after a refinement, by input slice index, whose word each slice is: slices with gland, those
+            whose gland went, and those given. Empty where there was none.
     """
 
     image: sitk.Image
@@ -66,6 +78,7 @@ class Findings:
     notes: tuple[str, ...]
     provenance: Provenance | None
     nifti: NiftiHeader | None = field(default=None, kw_only=True, repr=False)
+    slice_origins: Mapping[int, SliceOrigin] = field(default_factory=dict, kw_only=True)
 
     @property
     def has_gland(self) -> bool:

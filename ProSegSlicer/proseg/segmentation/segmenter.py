@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,20 @@ import SimpleITK as sitk
 import torch
 
 import proseg
+from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
 from proseg.images.geometry import from_lps, grid_of, input_slice_indices, superior_mm, to_lps
 from proseg.model.devices import choose_device
+from proseg.model.follower import Follower, load_follower
 from proseg.model.weights import load_model
 from proseg.segmentation.cleanup import clean_up, raw_labels
-from proseg.segmentation.ends import check_slices, with_ends
+from proseg.segmentation.ends import check_slices
 from proseg.segmentation.given import labels_on_grid
 from proseg.segmentation.measurements import measure
 from proseg.segmentation.pipeline import Pipeline, Prediction, Progress
 from proseg.segmentation.quality import assess, gland_confidence, slice_confidence
+from proseg.segmentation.refining import Word, refined, same_image
 from proseg.segmentation.result import Provenance, SegmentationResult
 from proseg.segmentation.spacer import spacer_flags
 from proseg.system.threads import is_forked
@@ -125,10 +127,14 @@ class Segmenter:
         last: int | None = None,
         psa_ng_ml: float | None = None,
         progress: Progress = lambda stage, done: None,
+        *,
+        slices: Sequence[int] = (),
+        known: SegmentationResult | None = None,
     ) -> SegmentationResult:
-        """Cut or grow a reader's labels so that the gland begins and ends with the slices that the reader names.
+        """Draw what a reader did not give so that it fits what the reader gave.
 
-        Slices that have gland and lie between the two stay as they are given, voxel for voxel.
+        With ``slices``, these stay as the labelmap has them, voxel for voxel, and all others are drawn again. Without,
+        the labelmap is cut or grown to the two ends alone, and slices that have gland and lie between them stay.
 
         Args:
             image: as for ``segment``.
@@ -137,33 +143,30 @@ class Segmenter:
             last: of the other end, the one with the higher index.
             psa_ng_ml: serum PSA in ng/mL, for the PSA density.
             progress: told the stage and the fraction done.
+            slices: indices along the input's slice axis of slices that the reader has corrected or accepted; one
+                without gland says that there is none.
+            known: what ``segment`` made of this image, which saves running the networks again.
 
         Returns:
-            The result of ``segment`` with these labels and their measurements, and a note on what was given.
+            The result of ``segment`` with these labels and their measurements, whose word each slice is, and a note.
 
         Raises:
-            InputError: the image, the labels or the slices cannot be used.
+            InputError: the image, the labels or the slices cannot be used, or ``known`` is of another image.
         """
         t2w = image if isinstance(image, T2WImage) else check_t2w(image)
-        given = to_lps(labels_on_grid(labelmap, t2w.image))
-        check_slices(given.GetSize()[2], first, last)
-        ends = {"first": first, "last": last}
-        if input_slice_indices(t2w.image, [0]) != (0,):  # the input's slices run from the base to the apex
-            ends = {"first": last, "last": first}
-        ends = {end: k if k is None else input_slice_indices(t2w.image, [k])[0] for end, k in ends.items()}
-        result = self.segment(t2w, psa_ng_ml, progress)
-        spacing = given.GetSpacing()[::-1]
-        before = sitk.GetArrayFromImage(given)
-        labels = with_ends(before, result.probabilities, result.box, spacing, **ends)
-        lps = sitk.GetImageFromArray(labels)
-        lps.CopyInformation(given)
-        refined = from_lps(lps, t2w.image)
-        return replace(
-            result,
-            labelmap=refined,
-            measurements=measure(refined, psa_ng_ml),
-            notes=(*result.notes, _what_was_given(before, labels, first, last)),
-        )
+        given = to_lps(labels_on_grid(labelmap, t2w.image, may_be_empty=bool(slices)))
+        check_slices(given.GetSize()[2], first, last, *slices)
+        if known is None:
+            known = self.segment(t2w, psa_ng_ml, progress)
+        elif not same_image(known.image, t2w.image):
+            raise InputError("What is known of the image is of another one.", "Segment this image first.")
+        word = Word.of(t2w.image, slices, first, last)
+        return refined(known, given, word, lambda: self.follower, self.model.calibration, psa_ng_ml)
+
+    @cached_property
+    def follower(self) -> Follower:
+        """What draws slices after those that a reader gives; loaded when it is first asked for."""
+        return load_follower()
 
     @staticmethod
     def _on_input_grid(labels: np.ndarray, prediction: Prediction, lps: sitk.Image, image: sitk.Image) -> sitk.Image:
@@ -191,16 +194,6 @@ class Segmenter:
                 "numpy": np.__version__,
             },
         )
-
-
-def _what_was_given(before: np.ndarray, after: np.ndarray, first: int | None, last: int | None) -> str:
-    """A note on refined labels (K, J, I): which ends were given and what came of it."""
-    had, has = (labels.any(axis=(1, 2)) for labels in (before, after))
-    ends = " and ".join(f"the {name} slice ({k})" for name, k in (("first", first), ("last", last)) if k is not None)
-    return (
-        f"Given labels were kept but for their ends: of {ends or 'neither end'} as given, "
-        f"{np.count_nonzero(had & ~has)} slices were cleared and {np.count_nonzero(has & ~had)} drawn."
-    )
 
 
 class Stopwatch:

@@ -7,32 +7,30 @@ this module costs neither torch nor SimpleITK, so that the worker can say at onc
 
 from __future__ import annotations
 
-import errno
 import faulthandler
 import json
 import os
 import queue
-import re
-import shutil
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from proseg import __version__
-from proseg.errors import DeviceError, InputError, OutputError, ProSegError, WeightsError, brief, is_out_of_memory
+from proseg.errors import InputError, brief
 from proseg.system.terminal import steady_streams
 from proseg.system.threads import share_processor
+from proseg.worker.failures import PackageError, RequestError, failure
+from proseg.worker.files import write
+from proseg.worker.requests import Given, Wanted, field, parse
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
+    from proseg.images.checks import T2WImage
     from proseg.model.devices import Device
+    from proseg.segmentation.pipeline import Progress
     from proseg.segmentation.result import SegmentationResult
     from proseg.segmentation.segmenter import Segmenter
 
@@ -41,27 +39,6 @@ Tell = Callable[..., None]
 
 PARENT_WATCH_S = 0.5
 WARM_FROM, COLD_FROM, WRITE_FROM = 0.05, 0.4, 0.9  # fractions at which networks and writing begin
-
-_GPU_WORDS = re.compile(r"cuda|cudnn|cublas|nvidia|\bhip|\bmps\b|\bgpu\b", re.IGNORECASE)
-
-
-class RequestError(ProSegError):
-    """The caller sent something that is no request: a fault in the caller, not in what its user gave it."""
-
-
-class PackageError(ProSegError):
-    """A package that segmentation needs is missing or broken."""
-
-
-# The kind of each error, and the next step where the error's own speaks of the command line.
-KINDS: dict[type[ProSegError], tuple[str, str | None]] = {
-    RequestError: ("request", None),
-    PackageError: ("packages", None),
-    InputError: ("input", None),
-    OutputError: ("output", None),
-    WeightsError: ("weights", "Install ProSegSlicer again."),
-    DeviceError: ("device", "Set the device to auto or CPU and try again."),
-}
 
 
 def main(kind: Callable[[Tell], Worker] | None = None) -> NoReturn:
@@ -134,48 +111,67 @@ class Worker:
         self.weights: Path | None = None  # the shipped ones
         self._segmenter: Segmenter | None = None
         self._chosen: tuple[str, Device] | None = None  # a request and the device taken for it
+        self._known: SegmentationResult | None = None  # the networks' last, so that refining it runs none again
 
     def handle(self, line: bytes) -> None:
         """Answer one line; whatever goes wrong becomes a ``failed`` reply."""
         number = None
         try:
-            request = _parse(line)
+            request = parse(line)
             number = request.get("id")
             work = self.abilities().get(str(request.get("do")))
             if work is None:
-                raise RequestError(f"A worker cannot do {request.get('do')!r}.", "Ask it to prepare or to segment.")
+                raise RequestError(
+                    f"A worker cannot do {request.get('do')!r}.",
+                    "Ask it to prepare, segment, refine or export.",
+                )
             work(number, request)
         except Exception as error:
             self.tell(id=number, event="failed", **failure(error))
 
     def abilities(self) -> dict[str, Callable[[Any, dict[str, Any]], None]]:
         """What it does, by the word that asks for it; each is called with the request's id and the request."""
-        return {"prepare": self._prepare, "segment": self._segment}
+        return {"prepare": self._prepare, "segment": self._segment, "refine": self._refine, "export": self._export}
 
     def _prepare(self, number: Any, request: dict[str, Any]) -> None:
         device = self.ready(field(request, "device", str, "auto"), self._progress(number)).pipeline.device
         self.tell(id=number, event="prepared", device=device.name, reason=device.reason)
 
     def _segment(self, number: Any, request: dict[str, Any]) -> None:
-        image, folder = (Path(field(request, name, str)) for name in ("image", "folder"))
-        device = field(request, "device", str, "auto")
-        psa = field(request, "psa_ng_ml", (int, float, type(None)), None)
-        keep_image = field(request, "keep_image", bool, False)
-        if psa is not None and not 0 <= psa < float("inf"):
-            raise InputError(f"A PSA of {psa:g} ng/mL is impossible.", "Give a number of ng/mL, 0 or more.")
-        if not folder.is_dir():
-            raise OutputError(f"The folder {folder} for the results does not exist.", "Try again.")
+        self._run(number, Wanted.of(request), self._segmented)
 
+    def _segmented(self, segmenter: Segmenter, t2w: T2WImage, psa: float | None, told: Progress) -> SegmentationResult:
+        self._known = segmenter.segment(t2w, psa, told)
+        return self._known
+
+    def _refine(self, number: Any, request: dict[str, Any]) -> None:
+        path, given = Path(field(request, "labelmap", str)), Given.of(request)
+
+        def refined(segmenter: Segmenter, t2w: T2WImage, psa: float | None, told: Progress) -> SegmentationResult:
+            from proseg.images.files import read_image_file
+            from proseg.segmentation.refining import same_image
+
+            if not path.is_file():
+                raise InputError(f"The labelmap {path} does not exist.", "Try again.")
+            labelmap, known = read_image_file(path), self._known
+            if known is None or not same_image(known.image, t2w.image):
+                known = self._segmented(segmenter, t2w, psa, told)
+            return segmenter.refine(t2w, labelmap, given.first, given.last, psa, slices=given.slices, known=known)
+
+        self._run(number, Wanted.of(request), refined)
+
+    def _run(self, number: Any, wanted: Wanted, work: Callable[..., SegmentationResult]) -> None:
+        """Read an image, work on it, and hand over what came of it."""
         progress = self._progress(number)
         progress("Reading", 0.0)
         from proseg.reading.t2w import read_t2w
 
-        t2w = read_t2w(image)
+        t2w = read_t2w(wanted.image)
         begin = COLD_FROM if self._segmenter is None else WARM_FROM
-        segmenter = self.ready(device, progress)
+        segmenter = self.ready(wanted.device, progress)
         told = None
 
-        def segmenting(stage: str, done: float) -> None:
+        def working(stage: str, done: float) -> None:
             nonlocal told
             if told is not (now := segmenter.pipeline.device):  # the CPU takes over from a GPU that fails
                 self.tell(id=number, event="device", device=now.name, reason=now.reason)
@@ -183,13 +179,19 @@ class Worker:
             if done < 1:
                 progress(stage, begin + done * (WRITE_FROM - begin))
 
-        result = segmenter.segment(t2w, psa, segmenting)
+        result = work(segmenter, t2w, wanted.psa_ng_ml, working)
         progress("Writing", WRITE_FROM)
         from proseg.outputs.report import report, source_name
 
-        files = write(result, folder, keep_image)
+        files = write(result, wanted.folder, wanted.keep_image)
         progress("Done", 1.0)
         self.tell(id=number, event="done", report=report(result, source_name(t2w)), **files)
+
+    def _export(self, number: Any, request: dict[str, Any]) -> None:
+        from proseg.worker.exporting import export
+
+        folder, endings = Path(field(request, "folder", str)), field(request, "endings", list)
+        self.tell(id=number, event="done", files=export(folder, endings))
 
     def _progress(self, number: Any) -> Callable[[str, float], None]:
         return lambda stage, done: self.tell(id=number, event="progress", stage=stage, fraction=round(done, 3))
@@ -220,84 +222,3 @@ class Worker:
                 pipeline.use(cpu_after(error))
             self._chosen = (request, device)
         return self._segmenter
-
-
-def write(result: SegmentationResult, folder: Path, keep_image: bool) -> dict[str, str | None]:
-    """Write what a run found as NRRD files, uncompressed since they are read once and deleted; all appear or none.
-
-    Args:
-        result: the segmentation.
-        folder: where to; it exists.
-        keep_image: whether the image goes with them, as it was read (float32).
-
-    Returns:
-        The files: ``labelmap`` (UInt8 0, 1, 2), ``uncertainty`` (UInt8, percent) and ``image`` (or None), all on the
-        input's exact grid.
-
-    Raises:
-        OutputError: the disk is full, or the folder cannot be written to.
-    """
-    import SimpleITK as sitk
-
-    from proseg.system.atomic import OutputSet
-
-    images = {
-        "labelmap": result.labelmap,
-        "uncertainty": sitk.Cast(sitk.Round(result.uncertainty_image() * 100), sitk.sitkUInt8),
-    } | ({"image": result.image} if keep_image else {})
-    files = {name: folder / f"{name}.nrrd" for name in images}
-    with OutputSet() as outputs:
-        for name, path in files.items():
-            with outputs.file(path) as temporary:
-                _write(images[name], temporary)
-    return {"image": None} | {name: str(path) for name, path in files.items()}
-
-
-def _write(image: sitk.Image, path: Path) -> None:
-    import SimpleITK as sitk
-
-    size = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
-    with suppress(RuntimeError):
-        sitk.WriteImage(image, str(path), useCompression=False)
-        if path.stat().st_size > size:
-            return
-    reason = errno.ENOSPC if shutil.disk_usage(path.parent).free < size else errno.EIO
-    raise OSError(reason, os.strerror(reason))
-
-
-def _parse(line: bytes) -> dict[str, Any]:
-    try:
-        request = json.loads(line)
-    except (ValueError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
-        raise RequestError("A request was not understood.", "A request is a line with one JSON object.")
-    return request
-
-
-def field(request: dict[str, Any], name: str, kind: type | tuple[type, ...], *default: Any) -> Any:
-    """A request's field, if it is of this kind.
-
-    Raises:
-        RequestError: it is not, or is missing where there is no default.
-    """
-    value = request.get(name, *default)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise RequestError(f"The request's field {name!r} cannot be {value!r}.", "See the description of the protocol.")
-    return value
-
-
-def failure(error: Exception) -> dict[str, str]:
-    """Kind, sentence and next step of what went wrong; what was not foreseen leaves its traceback on stderr."""
-    if isinstance(error, ProSegError):
-        kind, remedy = next((found for of, found in KINDS.items() if isinstance(error, of)), ("unforeseen", None))
-        return {"kind": kind, "sentence": error.sentence, "remedy": remedy or error.remedy}
-    traceback.print_exception(error, file=sys.stderr)
-    if isinstance(error, RuntimeError) and _GPU_WORDS.search(str(error)):
-        said = "gpu", f"The GPU failed ({brief(error)}).", "Set the device to CPU and try again."
-    elif is_out_of_memory(error):
-        said = "memory", "There is not enough memory for this image.", "Close other programs and try again."
-    else:
-        what = f"Something unforeseen happened ({type(error).__name__}: {brief(error)})."
-        said = "unforeseen", what, "Try again; if it happens again, report it with the log."
-    return dict(zip(("kind", "sentence", "remedy"), said, strict=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import slicer
 from PySide6 import QtWidgets
 
 from ProSegSlicerLib import scene as scenes
@@ -97,12 +98,53 @@ class Module:
         return self.parent
 
 
+class SegmentEditor:
+    """The Segment Editor's panel, as far as Undo goes: slicer-core's logic follows the editor's node and keeps states.
+
+    It is its own module widget (``self()``) and its own ``editor``.
+    """
+
+    def __init__(self) -> None:
+        self._logic, self.editor, self.isEntered, self._source = None, self, False, None
+
+    def self(self) -> SegmentEditor:
+        """The scripted module's widget."""
+        return self
+
+    def selectParameterNode(self) -> None:
+        """Follow the scene's Segment Editor node."""
+        if self._logic is None:
+            self._logic = slicer.vtkSlicerSegmentEditorLogic()
+            self._logic.SetMRMLApplicationLogic(scenes._outside()[1])
+            self._logic.SetMRMLScene(scenes.mrml_scene())
+        node = scenes.mrml_scene().GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+        self._logic.SetSegmentEditorNode(node)
+        before, self._source = self._source, node.GetSourceVolumeNode()
+        if self._source is not None and self._source is not before:  # it is shown in all slice views
+            for composite in scenes.nodes_of("vtkMRMLSliceCompositeNode"):
+                composite.SetBackgroundVolumeID(self._source.GetID())
+                composite.SetForegroundVolumeID(None)
+
+    def saveStateForUndo(self) -> None:
+        """Keep the segmentation as it is."""
+        self._logic.SaveStateForUndo()
+
+    def undo(self) -> None:
+        """What the Undo button does."""
+        self._logic.Undo()
+
+    def redo(self) -> None:
+        """What the Redo button does."""
+        self._logic.Redo()
+
+
 class Modules:
     """``slicer.modules``: those of slicer-core by their names, and those that a test adds."""
 
     def __init__(self, logics: dict[str, Any]) -> None:
         for name, logic in logics.items():
             setattr(self, name.lower(), Module(logic))
+        self.segmenteditor.parent = SegmentEditor()
 
 
 def logics() -> dict[str, Any]:

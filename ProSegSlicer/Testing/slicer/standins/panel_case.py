@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from Testing.slicer import standins
-from Testing.slicer.said_client import FLAGS
+from Testing.slicer.said_client import FLAGS, HereClient
 
 from proseg.flags import QualityFlag
 
@@ -59,6 +59,8 @@ class PanelCase:
             part.questions = self.answers
         self.client = client if client is not None else self.widget.logic._client
         self.widget.logic._client = self.client
+        if client is not None:
+            self.panel.export.client = HereClient
 
     @property
     def button(self) -> Any:
@@ -91,6 +93,11 @@ class PanelCase:
         self.client.say_done(flags)
         self.wait()
         return self.segmentation
+
+    def export(self) -> None:
+        """Click *Export*, and wait for the files."""
+        self.ui.exportButton.click()
+        standins.wait_until(lambda: not self.panel.export._timer.active, 60)
 
     def wait(self) -> None:
         """Until the run has come to its end, whichever."""

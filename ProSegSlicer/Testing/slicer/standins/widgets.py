@@ -18,6 +18,8 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from PySide6.QtCore import Property, Signal
 from Testing.slicer.standins.pythonqt import dressed
 
+SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+
 SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
 observed: list[tuple[Any, int]] = []  # scene and tag, to take back when the stand-ins go
 alive: list[QtWidgets.QWidget] = []
@@ -235,6 +237,45 @@ class _CollapsibleButton(QtWidgets.QWidget):
         painter.drawText(QtCore.QRect(22, 0, width - 26, self.HEADLINE - 2), QtCore.Qt.AlignVCenter, self._text)
 
 
+class _Show3DButton(QtWidgets.QPushButton):
+    """Slicer's button for the surfaces of a segmentation: checked while they are there."""
+
+    EVENTS = (vtk.vtkCommand.ModifiedEvent, slicer.vtkSegmentation.ContainedRepresentationNamesModified)
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__("Show 3D", parent)
+        self._node: Any = None
+        self._tags: list[int] = []
+        QtWidgets.QAbstractButton.setCheckable(self, True)
+        QtWidgets.QAbstractButton.setEnabled(self, False)
+        QtCore.QObject.connect(self, QtCore.SIGNAL("toggled(bool)"), self._toggled)
+
+    def segmentationNode(self) -> Any:
+        """The segmentation it is about."""
+        return self._node
+
+    def setSegmentationNode(self, node: Any) -> None:
+        """Be about a segmentation; None for none."""
+        for tag in self._tags:
+            self._node.RemoveObserver(tag)
+        self._node = node
+        self._tags = [node.AddObserver(event, lambda *_: self._follow()) for event in self.EVENTS] if node else []
+        self._follow()
+
+    def _follow(self) -> None:
+        inside = self._node.GetSegmentation() if self._node else None
+        QtWidgets.QAbstractButton.setEnabled(self, bool(inside and inside.GetNumberOfSegments()))
+        was_blocked = self.blockSignals(True)
+        QtWidgets.QAbstractButton.setChecked(self, bool(inside and inside.ContainsRepresentation(SURFACE)))
+        self.blockSignals(was_blocked)
+
+    def _toggled(self, on: bool) -> None:
+        if on:
+            self._node.CreateClosedSurfaceRepresentation()
+        else:
+            self._node.RemoveClosedSurfaceRepresentation()
+
+
 class _PathLineEdit(QtWidgets.QWidget):
     """A path to type or to browse for."""
 
@@ -282,6 +323,7 @@ def _named(base: type, name: str) -> type:
 MRML = {
     "qMRMLWidget": _named(_QMRMLWidget, "qMRMLWidget"),
     "qMRMLNodeComboBox": _named(_NodeComboBox, "qMRMLNodeComboBox"),
+    "qMRMLSegmentationShow3DButton": _named(_Show3DButton, "qMRMLSegmentationShow3DButton"),
     "qSlicerScriptedLoadableModuleWidget": _named(_ModuleWidget, "qSlicerScriptedLoadableModuleWidget"),
 }
 CTK = {

@@ -11,12 +11,23 @@ import SimpleITK as sitk
 from Testing.made_datasets import labels, picture, row, write, write_manifest
 
 from proseg.errors import InputError
-from training.data.datasets import GLAND_UNKNOWN_ZONE, find_cases, load_image, load_labels
+from training.data.datasets import GLAND_UNKNOWN_ZONE, find_cases, load_image, load_labels, pooled_cases
 
 
 def test_a_gland_only_case_says_that_its_zones_are_unknown(tmp_path: Path) -> None:
     write_manifest(tmp_path, {"promise12_case02": "gland"})
     assert row(load_labels(find_cases(tmp_path)[0])) == [GLAND_UNKNOWN_ZONE] * 2 + [0] * 6
+
+
+def test_of_a_case_in_two_folders_the_later_one_counts(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "cut", {"prostatex_0001": "zonal", "prostatex_0003": "zonal"})
+    write_manifest(tmp_path / "native", {"prostatex_0002": "zonal", "prostatex_0001": "zonal"})
+    found = {case.id: case.image.parts[-4] for case in pooled_cases([tmp_path / "cut", tmp_path / "native"])}
+    assert list(found.items()) == [
+        ("prostatex_0001", "native"),
+        ("prostatex_0002", "native"),
+        ("prostatex_0003", "cut"),
+    ]
 
 
 def test_labels_lie_on_the_grid_of_their_image(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from training.data.labels import GLAND_UNKNOWN_ZONE
-from training.fit.losses import ZonalLoss, merge_zones
+from training.fit.losses import LITTLE_GLAND, ZonalLoss, ends_loss, merge_zones
 
 LOGITS = arrays(np.float32, (2, 3, 2, 2, 2), elements=st.floats(-80, 80, width=32))
 
@@ -112,3 +112,47 @@ def test_a_view_without_a_prostate_teaches_background() -> None:
     assert background.max() < 0
     assert min(pz.min(), cg.min()) > 0
     assert ZonalLoss()(logits_for(labels), labels) < ZonalLoss()(logits, labels)
+
+
+def gland_in(slices: slice) -> Tensor:
+    """(1, 1, 12, 24, 24): a gland of 16 x 16 pixels in some slices."""
+    labels = torch.zeros(1, 1, 12, 24, 24, dtype=torch.long)
+    labels[:, :, slices, 4:20, 4:20] = 2
+    return labels
+
+
+def test_the_right_ends_cost_nothing_and_a_slice_more_or_less_costs_alike() -> None:
+    truth = gland_in(slice(4, 9))
+    right, longer, shorter = (
+        float(ends_loss(logits_for(gland_in(s)), truth)) for s in (slice(4, 9), slice(3, 9), slice(5, 9))
+    )
+    assert right < 1e-3
+    missed = 1 - LITTLE_GLAND / (16 * 16 + LITTLE_GLAND)
+    assert longer == pytest.approx(missed / 8, abs=1e-3)  # eight slices lie within two of an end
+    assert shorter == pytest.approx(longer, abs=1e-3)
+
+
+def test_far_from_the_ends_nothing_is_asked_by_their_term() -> None:
+    truth = gland_in(slice(2, 12))
+    elsewhere = logits_for(truth)
+    elsewhere[:, :, 5:] = elsewhere[:, :, 5:].flip(1)
+    assert ends_loss(elsewhere, truth) == pytest.approx(float(ends_loss(logits_for(truth), truth)), abs=1e-6)
+
+
+@pytest.mark.parametrize("slices", [slice(0, 0), slice(0, 12)])
+def test_a_view_without_an_end_costs_nothing_and_has_gradients(slices: slice) -> None:
+    logits = torch.zeros(1, 3, 12, 24, 24, requires_grad=True)
+    loss = ends_loss(logits, gland_in(slices))
+    loss.backward()
+    assert loss == 0
+    assert (logits.grad == 0).all()
+
+
+def test_ends_count_with_their_weight_also_where_zones_are_unknown() -> None:
+    logits = random_logits()
+    labels = some_labels()
+    labels[:, :, 0] = 0
+    for truth in (labels, (labels > 0).long() * GLAND_UNKNOWN_ZONE):
+        without, once = ZonalLoss()(logits, truth), ZonalLoss(ends=1)(logits, truth)
+        torch.testing.assert_close(once - without, ends_loss(logits, truth))
+        assert once > without

@@ -60,12 +60,13 @@ def test_cases_that_the_weights_know_can_be_asked_for_to_see_how_closely_they_ar
     assert fitted([case, known], tmp_path / "w.pt") == [known]
     with pytest.raises(InputError, match="learned from none"):
         fitted([case], tmp_path / "w.pt")
-    assert "not how good they are on others" in explanation([], 1, bare=False, learned=True)
+    assert "not how good they are on others" in explanation([], 1, [], learned=True)
 
 
 def test_the_explanation_counts_patients_and_folds(case: Case) -> None:
     truth = sitk.ReadImage(str(case.zones))
     rows = list(evaluate([case], on_input_grid(lambda image: truth), 0))
-    text = explanation(rows, 2, bare=False)
+    text = explanation(rows, 2, [Path("sets/data"), Path("sets/native")])
     assert "1 patients" in text
     assert "(2 of 5 folds), 1 of them with expert zones" in text
+    assert "own grid of the images in `data` and `native`." in text

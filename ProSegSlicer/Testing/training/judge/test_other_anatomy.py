@@ -28,7 +28,7 @@ def test_a_made_volume_passes_for_an_image_and_its_seed_matters(kind: str) -> No
     assert one.GetSize() != other.GetSize() or (sitk.GetArrayFromImage(one) != sitk.GetArrayFromImage(other)).any()
 
 
-@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("kind", ["head", "knee", "noise"])  # all of them: docs/evaluation/other-anatomy.md
 def test_no_confident_gland_where_there_is_no_prostate(kind: str, segmenter: Segmenter) -> None:
     answer = Answer.of(kind, segmenter.segment(MADE[kind](0)))
     assert not answer.confident, answer

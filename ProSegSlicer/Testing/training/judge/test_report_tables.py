@@ -56,8 +56,9 @@ def test_the_ends_of_the_gland_are_told_with_and_without_sign() -> None:
     glands = [
         replace(ROW, case=f"c{n}", apex_slices=apex, base_slices=1.0, **about) for n, apex in ((1, -2.0), (2, 1.0))
     ]
+    glands += [replace(glands[0], region="apex", dice=0.7), replace(glands[0], region="base", dice=0.6)]
     text = summarise([*ROWS, *glands]).partition("## Where the gland begins and ends")[2].partition("##")[0]
-    assert "| all | 2 | -0.50 ± 2.12 | 1.50 ± 0.71 | 1.00 ± 0.00 | 1.00 ± 0.00 |" in text
+    assert "| all | 2 | -0.50 ± 2.12 | 1.50 ± 0.71 | 0.700 | 1.00 ± 0.00 | 1.00 ± 0.00 | 0.600 |" in text
 
 
 def test_a_thin_peripheral_zone_is_told_apart() -> None:
