@@ -248,6 +248,23 @@ def test_a_blank_sform_gives_no_orientation_and_a_flat_one_is_refused(tmp_path, 
         read_t2w(nifti(tmp_path / "t2.nii", flat, (0, code)))
 
 
+@pytest.mark.parametrize("codes", [(0, 1), (0, 2), (1, 1)])
+def test_a_voxel_size_of_zero_is_that_of_the_sform_and_told(tmp_path, codes):
+    read = read_t2w(nifti(tmp_path / "t2.nii", codes=codes, pixdim=(0.0, 1.1, 3.5)))
+    np.testing.assert_allclose(place(read.image), AFFINE, atol=1e-4)
+    assert [flag.code for flag in read.flags] == ["placing_contradicts"]
+
+
+def test_a_header_that_does_not_call_itself_nifti_gives_no_orientation(tmp_path):
+    path = nifti(tmp_path / "t2.nii")
+    content = bytearray(path.read_bytes())
+    content[344:348] = bytes(4)
+    path.write_bytes(content)
+    read = read_t2w(path)
+    assert [flag.code for flag in read.flags] == ["orientation_assumed"]
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(read.image), voxels())
+
+
 def test_fine_voxels_in_metres_are_not_flat(tmp_path):
     fine = np.diag([0.3, 0.3, 1.5, 1.0])[:3] / 1000
     header = read_header(nifti(tmp_path / "t2.nii", fine, (0, 1), (0.0003, 0.0003, 0.0015), units=1))
