@@ -28,6 +28,7 @@ BARE = {"EchoTime": None, "RepetitionTime": None, "ScanningSequence": None}
             "AX T2 before DWI",
             "T2 tra vor DCE",
             "AX T2 for ADC",
+            "T2 different coil",
             "T2 TRA diff. exam",
             "AX T2 fusion map",
             "T2 post perf",

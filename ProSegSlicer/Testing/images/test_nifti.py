@@ -239,10 +239,30 @@ def test_a_unit_in_which_no_voxel_can_be_measured_is_taken_for_millimetres_and_t
 
 
 @pytest.mark.parametrize("code", [1, 2, 4])
-def test_a_flat_sform_gives_no_orientation(tmp_path, code):
-    flat = np.zeros((3, 4))
-    assert codes_of(nifti(tmp_path / "t2.nii", flat, (0, code))) == ["orientation_assumed"]
-    assert codes_of(nifti(tmp_path / "t2.nii", flat, (1, code))) == []
+def test_a_blank_sform_gives_no_orientation_and_a_flat_one_is_refused(tmp_path, code):
+    blank = np.zeros((3, 4))
+    assert codes_of(nifti(tmp_path / "t2.nii", blank, (0, code))) == ["orientation_assumed"]
+    assert codes_of(nifti(tmp_path / "t2.nii", blank, (1, code))) == []
+    flat = AFFINE * [[1], [1], [0]]
+    with pytest.raises(InputError, match="not perpendicular"):
+        read_t2w(nifti(tmp_path / "t2.nii", flat, (0, code)))
+
+
+@pytest.mark.parametrize("codes", [(0, 1), (0, 2), (1, 1)])
+def test_a_voxel_size_of_zero_is_that_of_the_sform_and_told(tmp_path, codes):
+    read = read_t2w(nifti(tmp_path / "t2.nii", codes=codes, pixdim=(0.0, 1.1, 3.5)))
+    np.testing.assert_allclose(place(read.image), AFFINE, atol=1e-4)
+    assert [flag.code for flag in read.flags] == ["placing_contradicts"]
+
+
+def test_a_header_that_does_not_call_itself_nifti_gives_no_orientation(tmp_path):
+    path = nifti(tmp_path / "t2.nii")
+    content = bytearray(path.read_bytes())
+    content[344:348] = bytes(4)
+    path.write_bytes(content)
+    read = read_t2w(path)
+    assert [flag.code for flag in read.flags] == ["orientation_assumed"]
+    np.testing.assert_array_equal(sitk.GetArrayViewFromImage(read.image), voxels())
 
 
 def test_fine_voxels_in_metres_are_not_flat(tmp_path):

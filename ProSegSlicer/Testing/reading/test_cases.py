@@ -79,16 +79,8 @@ ANNEX = b"/annex/objects/MD5E-s2813923--0123456789abcdef.nii.gz\n"
 
 def test_what_is_not_here_or_in_another_archive_is_a_case_so_that_it_is_told(tmp_path):
     touch(tmp_path, "ann.nii.gz", "b/scan.tar.gz", "b/scan.tgz", "b/scan.7z", "b/scan.rar", "notes.txt")
-    others = [
-        "c/a.mha.gz",
-        "c/b.nrrd.gz",
-        "c/c.nii.bz2",
-        "c/d.tar.lz4",
-        "c/e.7z.001",
-        "c/f.part1.rar",
-        "c/g.mnc",
-        "c/h.mgz",
-    ]
+    packed = ("c/a.mha.gz", "c/b.nrrd.gz", "c/c.nii.bz2", "c/d.tar.lz4")
+    others = (*packed, "c/e.7z.001", "c/f.part1.rar", "c/g.mnc", "c/h.mgz")
     touch(tmp_path, *others, "c/e.7z.002", "c/f.part2.rar", *(f"packed/{number}.dcm.gz" for number in range(3)))
     (tmp_path / "bob.nii.gz").symlink_to(".git/annex/objects/x/MD5E-s1--a.nii.gz")
     (tmp_path / "link to nothing").symlink_to("gone")

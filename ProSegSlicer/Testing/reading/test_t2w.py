@@ -74,7 +74,10 @@ DAMAGE = {
     ("nrrd", "damaged or incomplete"): cut,
     ("mha", "damaged or incomplete"): cut,
     ("nii.gz", "damaged"): corrupted,
-    ("nii", "spacing of zero"): lambda path: patched(path, 76 + 4 * 3, struct.pack("<f", 0)),
+    ("nii", "spacing of zero"): lambda path: (
+        patched(path, 76 + 4 * 3, struct.pack("<f", 0)),
+        patched(path, 254, struct.pack("<h", 0)),  # the sform, which would tell
+    ),
     ("mha", "spacing of zero"): lambda path: replaced(path, b"ElementSpacing = [^\n]*", b"ElementSpacing = 1 1 0"),
     ("nrrd", "spacing of zero"): lambda path: replaced(path, rb"\(0,0,3\)", b"(0,0,0)"),
     ("nrrd", "not perpendicular"): lambda path: replaced(path, rb"\(0,0,3\)", b"(1,0,0)"),

@@ -65,14 +65,14 @@ KINDS = (
     Kind(
         "diffusion-weighted",
         r"ep2d\w*|dwibs|ivim|dti|dki",
-        r"e?dwi|diff\w*|trace\w*|epi|resolve|reveal|b[0-9]{2,4}|bval\w*|high[\W_]?b",
+        r"e?dwi|diff|diff?us\w*|traces?|tracew|epi|resolve|reveal|b[0-9]{2,4}|bval\w*|high[\W_]?b",
         r"b[0-9]",
         frozenset({"DIFFUSION", "TRACEW", "DWI"}),
     ),
     Kind(
         "dynamic contrast-enhanced",
         r"twist|ktrans|kep|iauc|subtraction",
-        r"dce|dyn\w*|perf\w*|wash(in|out)",
+        r"dce|dyn\w*|perf|perfus\w*|wash(in|out)",
         r"sub",
         frozenset({"PERFUSION", "SUBTRACTION", "SUBTRACT"}),
     ),

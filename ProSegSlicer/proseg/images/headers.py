@@ -98,7 +98,8 @@ def _check_nifti(path: Path, name: str) -> None:
         raise InputError(f"{name} is incomplete: it holds {length} of {expected} bytes.", EXPORT_AGAIN)
     if zipped and not separate and length > expected + BEYOND:
         raise InputError(f"{name} holds more than the {expected} bytes that its header names.", EXPORT_AGAIN)
-    if not all(math.isfinite(mm) and mm != 0 for mm in header.pixdim[1 : 1 + min(rank, 3)]):
+    zooms, sizes = header.pixdim[1 : 1 + min(rank, 3)], header.sizes_mm[: min(rank, 3)]
+    if not all(math.isfinite(mm) for mm in zooms) or not all(mm > 0 for mm in sizes):
         raise InputError(f"{name} has a voxel spacing of zero.", EXPORT_AGAIN)
     used = (*(header.quatern if header.qform_code > 0 else ()), *(header.srow if header.sform_code > 0 else ()))
     if not all(abs(number) < FARTHEST_MM for number in used):  # NaN fails too

@@ -92,6 +92,10 @@ class NiftiHeader:
         axes = np.reshape(self.srow, (3, 4))
         return self.sform_code > 0 and bool(np.isfinite(axes).all()) and abs(np.linalg.det(axes[:, :3])) >= 1e-12
 
+    def _is_blank(self) -> bool:
+        """Whether the sform holds nothing, whatever its code says."""
+        return not any(self.srow[:3] + self.srow[4:7] + self.srow[8:11])
+
     def sform(self) -> np.ndarray | None:
         """The sform as an affine (3, 4) from voxels i, j, k to mm in LPS; None where it is not given or flat."""
         if not self._has_sform():
@@ -127,6 +131,12 @@ class NiftiHeader:
         return ("qform", qform) if qform is not None else ("", None)
 
     @property
+    def sizes_mm(self) -> np.ndarray:
+        """Voxel sizes i, j, k: those of the form that is followed, whatever ``pixdim`` holds."""
+        _, affine = self.followed()
+        return self.zooms * self.unit_mm if affine is None else np.linalg.norm(affine[:, :3], axis=0)
+
+    @property
     def has_magic(self) -> bool:
         """Whether the header says of itself that it is NIfTI."""
         return self.stored[4:7] in (b"n+2", b"ni2") or self.stored[344:347] in (b"n+1", b"ni1")
@@ -138,7 +148,7 @@ class NiftiHeader:
         last digit, and takes voxel sizes from ``pixdim`` alone.
         """
         name, affine = self.followed()
-        if self.has_wrong_unit or (affine is None and self.sform_code > 0):  # an sform that is flat
+        if self.has_wrong_unit or (affine is None and self.sform_code > 0 and self._is_blank()):
             return True
         return min(self.pixdim[1:4]) < 0 or (name == "sform" and (skew(affine) > SKEW or self._has_other_sizes(affine)))
 
@@ -202,7 +212,7 @@ class NiftiHeader:
         struct.pack_into(f"{self.order}i", plain, 0, 348)
         struct.pack_into(f"{self.order}8h", plain, 40, self.rank, *(*self.size, *(1,) * 7)[:7])
         struct.pack_into(f"{self.order}2h", plain, 70, kind, self.bits)
-        sizes = [abs(number) * self.unit_mm for number in self.pixdim[1:]]
+        sizes = [*self.sizes_mm, *self.pixdim[4:]]
         struct.pack_into(f"{self.order}11f", plain, 76, 1, *sizes, 352, *scale)
         plain[123], plain[344:347] = 2, b"n+1"
         return bytes(plain)
@@ -221,7 +231,7 @@ class NiftiHeader:
 
     def _has_other_sizes(self, affine: np.ndarray) -> bool:
         sizes = np.linalg.norm(affine[:, :3], axis=0) / self.unit_mm
-        return bool((np.abs(sizes / np.maximum(self.zooms, 1e-9) - 1) > SAME_SIZE).any())
+        return not (np.abs(sizes / np.maximum(self.zooms, 1e-9) - 1) <= SAME_SIZE).all()  # NaN is another, too
 
     def _apart(self, one: np.ndarray, other: np.ndarray) -> float:
         """How far two affines lie apart at most, in mm, over the corners of the image."""
@@ -327,9 +337,9 @@ def read_header(path: Path) -> NiftiHeader | None:
         (bits,), (offset,), units = get("h", 72), get("f", 108), stored[123]
         (qform, sform), place = get("2h", 252), get("18f", 256)
         kind, separate = "NIfTI-1", stored[344:347] == b"ni1"
-        if stored[344:347] not in (b"ni1", b"n+1") and path.name.lower().endswith((".hdr", ".img", ".img.gz")):
-            kind, separate, qform, sform, units = "Analyze", True, 0, 0, 0
-            place = (0.0,) * 18
+        if stored[344:347] not in (b"ni1", b"n+1"):  # whatever the name says, as ITK has it
+            separate = path.name.lower().endswith((".hdr", ".img", ".img.gz"))
+            kind, qform, sform, units, place = "Analyze", 0, 0, 0, (0.0,) * 18
     return NiftiHeader(
         *(kind, order, stored, rank, tuple(size[: max(0, rank)]), pixdim, bits),
         *(offset, separate, qform, sform, place[:6], place[6:], units),
