@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proseg.errors import InputError
+from proseg.system.stopping import uninterrupted
 
 Bar = Callable[[], AbstractContextManager[Callable[[str, float], None]]]
 
@@ -76,7 +77,6 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         from proseg.outputs.writing import write_result
         from proseg.reading.t2w import read_t2w
         from proseg.segmentation.given import labels_on_grid
-        from proseg.segmentation.segmenter import Segmenter
         from proseg.system.atomic import OutputSet, write_text
 
         t2w = read_t2w(options.image)
@@ -85,6 +85,8 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         drawn = read_image_file(options.labels)
         labels = labels_on_grid(drawn, t2w.image, str(options.labels), may_be_empty=bool(options.slices))
         progress("Loading the model", 0.05)
+        with uninterrupted():  # torch aborts the process where a signal raises amid its own beginnings
+            from proseg.segmentation.segmenter import Segmenter
         segmenter = Segmenter(options.weights, options.device)
         result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress, slices=options.slices)
         progress("Writing", 0.9)
