@@ -313,6 +313,8 @@ def test_hidden_nodes_are_never_taken_for_the_readers(case: Any, scene: Any, vie
     hidden.Copy(zones_a)
     hidden.SetHideFromEditors(True)
     scene.AddNode(hidden)
+    hidden.RemoveAllDisplayNodeIDs()
+    hidden.CreateDefaultDisplayNodes()
     case.select(a)
     assert check(case, view)[1] is zones_a
 
