@@ -57,6 +57,7 @@ def states() -> Iterator[tuple[str, Any]]:
     from ProSegSlicerLib.sample_data import load_phantom
 
     slicer.mrmlScene.Clear()
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
     case = PanelCase(None)
     worker = case.client
     try:
@@ -84,6 +85,12 @@ def states() -> Iterator[tuple[str, Any]]:
         edit(case.segmentation)
         case.settle()
         yield "withdrawn", case.widget.parent
+        case.ui.refineButton.click()
+        case.take_time()
+        case.wait()
+        case.ui.compareButton.click()
+        case.settle()
+        yield "refined", case.widget.parent
         case.answers.prepared["rerun"] = Rerun.REPLACE
         case.button.click()
         os.kill(worker.pid, signal.SIGKILL)

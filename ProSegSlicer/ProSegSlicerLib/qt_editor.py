@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from proseg.labels import ZONES
+from ProSegSlicerLib import views
 from ProSegSlicerLib.scene import mrml_scene
 from ProSegSlicerLib.segments import input_volume
 
@@ -49,18 +50,22 @@ def prepare_segment_editor(segmentation: Any) -> Any:
 def keep_for_undo(segmentation: Any) -> bool:
     """Have the Segment Editor keep the contours as they are now; whether its Undo will bring them back.
 
-    A sign-off comes back with them, as it stands in the segments' tags. Without an editor, as in a script, nothing is
-    kept.
+    A sign-off comes back with them, as it stands in the segments' tags. Nothing is kept without an editor, as in a
+    script, nor while the reader draws in another segmentation there.
     """
     module = getattr(slicer.modules, MODULE.lower(), None)
     if module is None:
         return False
-    widget = module.widgetRepresentation().self()
+    panel = module.widgetRepresentation()
     editor = mrml_scene().GetSingletonNode(MODULE, "vtkMRMLSegmentEditorNode")
-    if editor is None or editor.GetSegmentationNode() is not segmentation:
-        prepare_segment_editor(segmentation)  # the editor remembers the segmentation that it is set to, and no other
-    widget.selectParameterNode()
-    widget.editor.saveStateForUndo()
+    is_other = editor is None or editor.GetSegmentationNode() is not segmentation
+    if is_other and panel.isEntered:
+        return False
+    with views.kept():  # the editor shows the image of what it is set to, whoever's is in the views
+        if is_other:
+            prepare_segment_editor(segmentation)  # it remembers the segmentation that it is set to, and no other
+        panel.self().selectParameterNode()
+        panel.self().editor.saveStateForUndo()
     return True
 
 

@@ -45,7 +45,7 @@ class Panel(VTKObservationMixin):
 
     def __init__(self, ui: Any, logic: StartsJobs, questions: Asks, is_seen: Callable[[], bool]) -> None:
         VTKObservationMixin.__init__(self)
-        self.ui, self.parameters = ui, None
+        self.ui, self.is_seen, self.parameters = ui, is_seen, None
         self._binding = Binding(ui)
         self._volume: Any = None
         self._segmentation: Any = None
@@ -66,7 +66,7 @@ class Panel(VTKObservationMixin):
         self._arrival = qt.QTimer()  # what Slicer adds to the scene is not complete yet when it says so
         self._arrival.setSingleShot(True)
         self._arrival.setInterval(0)
-        self._arrival.connect("timeout()", lambda: self.look_at_scene() if is_seen() else None)
+        self._arrival.connect("timeout()", lambda: self.look_at_scene() if self.is_seen() else None)
         self._active = ""  # the volume that Slicer itself showed last
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
@@ -171,7 +171,7 @@ class Panel(VTKObservationMixin):
         with busy():
             if wanted != before:
                 self._turns = p.turnViews
-                self._follow()
+                self._follow(anew=wanted[0] is not before[0])
             self._show_in_views()
             self.refresh()
 
@@ -213,9 +213,15 @@ class Panel(VTKObservationMixin):
         finally:
             node.EndModify(was_modifying)
 
-    def _follow(self, to_gland: bool = True) -> None:
+    @property
+    def _has_views(self) -> bool:
+        """Whether the views are the panel's to change: not while the user looks at something else in another module."""
+        return self.is_seen() or views.is_shown(self._volume)
+
+    def _follow(self, to_gland: bool = True, anew: bool = False) -> None:
         p = self.parameters
-        views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland)
+        if self._has_views:
+            views.follow(self._volume, self._segmentation, p.showUncertainty, p.turnViews, to_gland, anew)
 
     def _watch(self, segmentation: Any) -> None:
         """Follow the edits of a segmentation, and of no other."""
@@ -246,14 +252,18 @@ class Panel(VTKObservationMixin):
             except InputError:  # without a grid there are no zones
                 pass
         with busy():
-            self.refresh()
+            if self.is_seen():
+                self.refresh()
+            else:  # painting is not to wait for figures that nobody sees; but a file may be saved, with its sign-off
+                self.review.show(self._segmentation)
 
     def _show_in_views(self) -> None:
         """Show the uncertainty, or not, and turn the views, as ticked."""
         p = self.parameters
         if self._segmentation is None:
             return
-        overlay.show_uncertainty(self._segmentation, p.showUncertainty)
+        if self._has_views:
+            overlay.show_uncertainty(self._segmentation, p.showUncertainty)
         if p.turnViews != self._turns:
             self._turns = p.turnViews
             if self._volume is not None:
@@ -267,7 +277,9 @@ class Panel(VTKObservationMixin):
             self._follow(to_gland=is_new)  # a reader who refines looks at the slice that matters
             self._show_in_views()
         elif p is not None:
-            views.show_contours(self._segmentation)  # the result is of another patient than the one shown
+            self._follow(to_gland=False)  # the result is of another patient than the one shown
+        if not views.is_shown(job.volume):
+            views.hide_contours(job.segmentation)
         self.refresh()
 
     def _on_reviewer(self, name: str) -> None:

@@ -154,10 +154,8 @@ class RefinePart:
             self._when_free(lambda: self._draw_between(moved))
 
     def _draw_between(self, moved: dict[str, int]) -> None:
-        whole = (0, len(self.slices.superior) - 1)
-        first, last = (
-            moved.get(name, end) for name, end in zip(("first", "last"), self.slices.ends or whole, strict=True)
-        )
+        ends = self.slices.ends or self.slices.ends_known
+        first, last = (moved.get(name, end) for name, end in zip(("first", "last"), ends, strict=True))
         if first > last:
             raise InputError(_("The apex would lie above the base."), _("Move the other end first."))
         labels, reached = refining.between(self.segmentation, first, last)
@@ -198,7 +196,7 @@ class RefinePart:
 
     def _say_place(self, end: str) -> None:
         box = getattr(self.ui, f"{end}SpinBox")
-        box.suffix = f"  (S {mm(self.slices.superior[box.value])} mm)"
+        box.suffix = f" (S {mm(self.slices.superior[box.value])} mm)"
 
     def _show_given(self) -> None:
         """List the slices of which the reader said something."""
@@ -218,6 +216,9 @@ class RefinePart:
             item.setCheckState(qt.Qt.Checked if index in word.given else qt.Qt.Unchecked)
             ui.givenTable.setItem(row, 0, item)
             ui.givenTable.setItem(row, 1, qt.QTableWidgetItem(what if index in word.corrected else _("accepted")))
+        ui.givenTable.resizeRowsToContents()
+        heights = sum(ui.givenTable.rowHeight(row) for row in range(len(listed)))
+        ui.givenTable.setFixedHeight(heights + 2 * ui.givenTable.frameWidth)  # Qt's own least is several rows
         ui.givenTable.setVisible(bool(listed))
 
     def _update_buttons(self) -> None:

@@ -70,12 +70,13 @@ class SlicesPart(VTKObservationMixin):
         self._later.stop()
         self.removeObservers()
         for key in self._keys.values():
-            key.setParent(None)  # the window, which stays
+            key.enabled = False  # the window, its parent, stays
+            key.deleteLater()
         self._keys = {}
 
     def go(self, index: int) -> None:
         """Move the slice views to a slice."""
-        overlay.jump_to_slice(self.segmentation, index)
+        overlay.jump_to_slice(self.segmentation, index, self.slices.labelmap)
 
     def visit(self, step: int) -> None:
         """Go to the previous (-1) or the next (+1) slice to check, from the last on to the first."""

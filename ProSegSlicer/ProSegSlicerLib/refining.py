@@ -85,6 +85,12 @@ class Slices:
         return (self.drawn[0], self.drawn[-1]) if self.drawn else None
 
     @property
+    def ends_known(self) -> tuple[int, int]:
+        """The same of the contours and the AI's together; of all slices where neither has gland."""
+        known = [*sorted(self.origins)] or range(len(self.superior))
+        return known[0], known[-1]
+
+    @property
     def runs_from_apex(self) -> bool:
         """Whether slices are counted from the apex to the base, to the patient's superior."""
         return len(self.superior) < 2 or self.superior[0] < self.superior[1]

@@ -123,8 +123,14 @@ def restore_ai(segmentation: Any) -> None:
 
 def unfit(segmentation: Any) -> str:
     """Why nobody can sign the contours as they are, a sentence with what to do; empty if they can be signed."""
+    nothing = "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
+    if not segmentation.GetSegmentation().GetNumberOfSegments():
+        return nothing
     volume = input_volume(segmentation)
-    if volume is not None and volume.GetTransformNodeID() != segmentation.GetTransformNodeID():
+    if volume is None:
+        name = segmentation.GetName()
+        return f"Nobody can see on which image {name} is drawn: load it and choose it as input volume."
+    if volume.GetTransformNodeID() != segmentation.GetTransformNodeID():
         return (
             f"{segmentation.GetName()} and {volume.GetName()} are not under one transform, so the contours are shown "
             "elsewhere than the gland: put both under the same one, or neither, then sign."
@@ -136,7 +142,7 @@ def unfit(segmentation: Any) -> str:
     labels = sitk.GetArrayViewFromImage(current)
     missing = [zone.short for zone in ZONES if not (labels == zone.label).any()]
     if len(missing) == len(ZONES):
-        return "Neither zone is drawn, so there is nothing to sign: segment the volume or draw the zones first."
+        return nothing
     if missing:
         return f"{missing[0]} is not drawn: draw it or restore the AI's result, then sign."
     return ""

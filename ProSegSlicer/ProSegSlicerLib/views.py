@@ -20,6 +20,7 @@ from ProSegSlicerLib.scene import application_logic, mrml_scene, nodes_of
 from ProSegSlicerLib.segments import zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
+TURNED = "ProSegSlicer.Turned"  # of a slice view's node: that it was turned to the planes of a tilted image
 LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
 # Slicer's usual views: orientation, and colour of the bar.
 VIEWS = {
@@ -36,6 +37,7 @@ def follow(
     with_uncertainty: bool = False,
     in_its_plane: bool = True,
     to_gland: bool = True,
+    anew: bool = True,
 ) -> None:
     """Have all views show a volume and its contours; others' contours are hidden, and so is what lay over the image.
 
@@ -45,25 +47,55 @@ def follow(
         with_uncertainty: whether to lay the AI's uncertainty over the image.
         in_its_plane: whether views turn to the plane of a tilted volume.
         to_gland: whether to go to the gland's middle also where the image was shown before.
+        anew: whether views that show another image give it up, also where a view beside them shows the volume; if not,
+            what the reader hung there stays.
     """
     show_contours(segmentation)
     for other in nodes_of("vtkMRMLSegmentationNode"):
         if other is not segmentation:
             overlay.show_uncertainty(other, False)
-    is_new = _show_image(volume)
+    is_new = _show_image(volume, anew)
     if segmentation is not None:
         overlay.show_uncertainty(segmentation, with_uncertainty)
     if volume is not None and is_new:
         if in_its_plane and is_tilted(volume):
             turn(volume, in_its_plane)
+        else:
+            _turn_back()
         _fit(volume)
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
 
 
+def is_shown(volume: Any) -> bool:
+    """Whether a volume is the image in one of the slice views that are seen, or there are no views."""
+    composites, names = nodes_of("vtkMRMLSliceCompositeNode"), {view.GetLayoutName() for view in _in_layout()}
+    seen = [node for node in composites if node.GetLayoutName() in names] or composites
+    if volume is None:
+        return False
+    return not seen or any(node.GetBackgroundVolumeID() == volume.GetID() for node in seen)
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Afterwards all slice views show the images that they show now, whatever Slicer shows in them meanwhile."""
+    before = [
+        (node, node.GetBackgroundVolumeID(), node.GetForegroundVolumeID(), node.GetLabelVolumeID())
+        for node in nodes_of("vtkMRMLSliceCompositeNode")
+    ]
+    try:
+        yield
+    finally:
+        for node, background, foreground, label in before:
+            node.SetBackgroundVolumeID(background)
+            node.SetForegroundVolumeID(foreground)
+            node.SetLabelVolumeID(label)
+
+
 def turn(volume: Any, in_its_plane: bool) -> None:
     """Turn all slice views to a volume's own planes, where its slices are shown as they were taken, or back."""
     for view in nodes_of("vtkMRMLSliceNode"):
+        view.SetAttribute(TURNED, "1" if in_its_plane else None)
         if in_its_plane:
             view.RotateToVolumePlane(volume)
         else:
@@ -76,6 +108,13 @@ def show_contours(segmentation: Any) -> None:
     for display in {node.GetDisplayNode() for node in nodes_of("vtkMRMLSegmentationNode")} - {None}:
         if bool(display.GetVisibility()) is not (display is mine):
             display.SetVisibility(display is mine)
+
+
+def hide_contours(segmentation: Any) -> None:
+    """Hide these contours alone."""
+    display = segmentation.GetDisplayNode()
+    if display is not None:
+        display.SetVisibility(False)
 
 
 def go_to_gland(segmentation: Any) -> None:
@@ -92,8 +131,8 @@ def go_to_gland(segmentation: Any) -> None:
 def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:
     """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
 
-    Of several such views it is the first, Slicer's red one. Where the view cuts across the slices, the one counts that
-    it shows where the gland is: the one that ``overlay.jump_to_slice`` would go to.
+    Of several such views in the layout it is the first, Slicer's red one. Where the view cuts across the slices, that
+    one counts where the gland is, which ``overlay.jump_to_slice`` would go to.
 
     Args:
         segmentation: whose parent transform the labels are under.
@@ -103,7 +142,7 @@ def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple
     places = np.array([overlay.to_world(segmentation, centre) for centre in centres])
     axis = matrix_of(labelmap)[:3, slice_axis(labelmap)]
     start, end = (np.array(overlay.to_world(segmentation, tuple(point))) for point in (centres[0], centres[0] + axis))
-    for view in nodes_of("vtkMRMLSliceNode"):
+    for view in _in_layout():
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
         normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
         step = abs(normal @ (end - start))
@@ -120,16 +159,32 @@ def is_tilted(volume: Any) -> bool:
     return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
 
 
-def _show_image(volume: Any) -> bool:
-    """Whether any view showed another image before."""
+def _in_layout() -> list[Any]:
+    """The slice views of the layout, which are those that are seen; without any layout all that there are."""
+    shown = [view for view in nodes_of("vtkMRMLAbstractViewNode") if view.IsMappedInLayout()]
+    return [view for view in shown if view.IsA("vtkMRMLSliceNode")] if shown else nodes_of("vtkMRMLSliceNode")
+
+
+def _show_image(volume: Any, anew: bool) -> bool:
+    """Whether any view that has to show it showed another image before, or none."""
     wanted, is_new = volume.GetID() if volume is not None else None, False
+    everywhere = anew or not is_shown(volume)
     for composite in nodes_of("vtkMRMLSliceCompositeNode"):
-        if composite.GetBackgroundVolumeID() != wanted:
+        shown = composite.GetBackgroundVolumeID()
+        if shown != wanted and (everywhere or shown is None):
             composite.SetBackgroundVolumeID(wanted)
             composite.SetForegroundVolumeID(None)  # it lay over another patient's image
             composite.SetLabelVolumeID(None)
             is_new = True
     return is_new
+
+
+def _turn_back() -> None:
+    """Turn the views back that were turned to another image's planes, which would cut across this one's slices."""
+    for view in nodes_of("vtkMRMLSliceNode"):
+        if view.GetAttribute(TURNED):
+            view.SetAttribute(TURNED, None)
+            view.SetOrientationToDefault()
 
 
 def _fit(volume: Any) -> None:

@@ -18,7 +18,6 @@ into the JSON beside each weights file, where the core finds it.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,9 +30,9 @@ from proseg.model.calibration import Calibration
 from proseg.model.weights import shipped_weights
 from proseg.system.atomic import OutputSet, atomic, write_text
 from training.command import run_command
-from training.data.datasets import find_cases
-from training.judge.evaluate import judged_by, unseen
-from training.judge.outcomes import Outcome, SliceOutcome, outcome_of
+from training.data.datasets import pooled_cases
+from training.judge.evaluate import judged_by, judging_parser
+from training.judge.outcomes import Outcome, SliceOutcome, outcomes_of
 from training.judge.reliability import Judgement, bins, draw
 
 GROUPS = 5  # of patients, for cross-fitting
@@ -145,17 +144,12 @@ def page(before: Judgement, after: Judgement, fitted: Calibration, files: Sequen
 
 def main() -> None:
     """Judge, fit, write the page and the diagram, and with ``--write`` the calibration."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
-    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, required=True, help="folder for calibration.md and reliability.png")
+    parser = judging_parser(__doc__, "calibration.md and reliability.png")
     parser.add_argument("--write", type=Path, nargs="*", help="weights files to give the fit; default: those judged")
     parser.add_argument("--least", type=float, default=Calibration.least, help="see training.judge.other_anatomy")
     options = parser.parse_args()
     files = options.weights or [shipped_weights()]
-    cases = find_cases(options.data)
-    outcomes = [outcome for weights in files for outcome in outcome_of(unseen(cases, weights), weights, options.device)]
+    outcomes = list(outcomes_of(files, pooled_cases(options.data), options.device))
     plain = Calibration(least=options.least)
     fitted = fit(outcomes, options.least)
     before = judge(outcomes, {outcome.case: plain for outcome in outcomes})

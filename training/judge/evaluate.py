@@ -112,6 +112,21 @@ def fitted(cases: list, weights: Path) -> list:
     return known
 
 
+def judging_parser(about: str, written: str) -> argparse.ArgumentParser:
+    """The command line of what judges weights files on cases that these have not learned from.
+
+    Args:
+        about: what ``--help`` says.
+        written: the files that it writes, in words.
+    """
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, nargs="+", help="folders of data sets; the later wins")
+    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, required=True, help=f"folder for {written}")
+    return parser
+
+
 def judged_by(count: int, files: Sequence[Path]) -> str:
     """How many cases were judged, and by weights that had not learned from them: a part of a sentence."""
     told = f"{files[0].name} has not" if len(files) == 1 else f"none of the {len(files)} weights files has"

@@ -29,10 +29,13 @@ from training.data.labels import GLAND_UNKNOWN_ZONE
 from training.judge.evaluate import unseen
 from training.judge.simulated_reader import Examination, examinations, wrong_mm2
 
-EPOCHS, RATE, DECAY, WARM_UP = 14, 3e-3, 1e-3, 50
+EPOCHS, RATE, DECAY, WARM_UP = 20, 3e-3, 1e-3, 50
+AT_ONCE = 12  # slices that are drawn in a step
 JUDGED_MM = 1.0  # pixels of the loss
 COUNTS = (1, 1, 1, 2, 2, 3, 3, 4, 5, 7)  # of slices given, drawn from
 POWERS = (0.5, 1.0, 2.0, 4.0)  # of a slice's error, that say how likely it is to be given; drawn from
+WORST = 0.7  # how often the worst slices are given, as a reader does; otherwise any, by their error
+SPREAD, HELPED = 0.2, 0.6  # of errors, logarithmic, when the worst is looked for; what a neighbour's correction leaves
 CLOSED = 0.15  # how often the slices just beyond the gland are given too
 OF_ZONES = (14, 17, 23, 24, 26, 33, 34, 36)  # feature maps that tell of given zones; nothing where none are known
 SMOOTH = 50.0  # voxels, in Dice; 500 in areas that cross-entropies are divided by
@@ -75,11 +78,20 @@ class Lesson:
         )
 
     def some(self, rng: np.random.Generator) -> list[int]:
-        """Slices to be given, ascending."""
+        """Slices to be given, ascending: mostly those that a reader would correct, one after the other."""
         among = np.isin(np.arange(len(self.wrong)), self.slices)
         count = min(int(rng.choice(COUNTS)), among.sum() - 1)
-        likely = np.where(among, self.wrong ** rng.choice(POWERS) + 1e-9, 0)
-        given = set(rng.choice(len(likely), count, False, likely / likely.sum()).tolist())
+        if rng.random() < WORST:
+            wrong = np.where(among, self.wrong * np.exp(SPREAD * rng.normal(size=len(among))), -1.0)
+            given = set()
+            for _ in range(count):
+                k = int(wrong.argmax())
+                given.add(k)
+                wrong[k] = -1
+                wrong[[n for n in (k - 1, k + 1) if 0 <= n < len(wrong)]] *= HELPED
+        else:
+            likely = np.where(among, self.wrong ** rng.choice(POWERS) + 1e-9, 0)
+            given = set(rng.choice(len(likely), count, False, likely / likely.sum()).tolist())
         if rng.random() < CLOSED:
             filled = torch.nonzero(self.truth.sum(dim=(1, 2))).ravel()
             beyond = int(filled[0]) - 1, int(filled[-1]) + 1
@@ -103,6 +115,7 @@ def train(lessons: Sequence[Lesson], epochs: int = EPOCHS, name: str = "") -> Fo
             )
             given = lesson.some(rng)
             ks = [k for k in lesson.slices if k not in given]
+            ks = sorted(rng.choice(ks, min(AT_ONCE, len(ks)), False).tolist())
             seen = features(lesson.drawn, lesson.given.part(given), ks)
             if not lesson.zonal:
                 seen[:, OF_ZONES] = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from proseg.system.atomic import write_text
 from training.data.datasets import load_image, load_labels, pooled_cases
 from training.data.labels import GLAND_UNKNOWN_ZONE
 from training.data.layouts import Case
-from training.judge.evaluate import unseen
+from training.judge.evaluate import judging_parser, unseen
 
 IN_QUESTION = 0.01  # voxels that are less likely gland are left out: endless background is no test
 STEPS = 1000  # of probability: millions of voxels become at most so many counts
@@ -147,6 +146,12 @@ def outcome_of(cases: Sequence[Case], weights: Path, device: str) -> Iterator[Ou
         yield made_outcome(case.id, case.patient, result.probabilities, labels, truth, result.box, spacing)
 
 
+def outcomes_of(files: Sequence[Path], cases: Sequence[Case], device: str) -> Iterator[Outcome]:
+    """The outcomes of every weights file on those of the cases that it has not learned from."""
+    for weights in files:
+        yield from outcome_of(unseen(cases, weights), weights, device)
+
+
 def write_page(about: str, name: str, page: Callable[[Iterable[Outcome], Sequence[Path]], str]) -> None:
     """What a command does that writes one page about the outcomes of cases new to the weights.
 
@@ -155,16 +160,9 @@ def write_page(about: str, name: str, page: Callable[[Iterable[Outcome], Sequenc
         name: of the page.
         page: makes its Markdown, of the outcomes and the weights files.
     """
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, nargs="+", help="folders of data sets; the later wins")
-    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, required=True, help=f"folder for {name}")
-    options = parser.parse_args()
+    options = judging_parser(about, name).parse_args()
     files = options.weights or [shipped_weights()]
-    cases = pooled_cases(options.data)
-    outcomes = (outcome for weights in files for outcome in outcome_of(unseen(cases, weights), weights, options.device))
-    text = page(outcomes, files)
+    text = page(outcomes_of(files, pooled_cases(options.data), options.device), files)
     write_text(text, options.out / name)
     print(text)
 

@@ -16,7 +16,7 @@ import argparse
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ from training.judge.evaluate import judged_by, learned_from, unseen
 from training.judge.metrics import overlap, structures
 from training.judge.refined_pictures import before_and_after
 from training.judge.report_tables import mean_and_error, mean_sd, table
-from training.judge.simulated_reader import Examination, Way, corrected, corrections, examinations
+from training.judge.simulated_reader import Examination, Way, content, corrected, examinations
 
 COLUMNS = ("gland", "CG", "PZ")
 COUNTS = (1, 3, 5)  # of slices given
@@ -124,18 +124,20 @@ def judge(examination: Examination, follower: Follower) -> Judged:
     ways = {ALONE: left_alone, SHAPES: shapes_between, REFINED: refined_by(follower)}
     for reader, truth in enumerate(examination.truths):
         for name, way in ways.items():
-            for given, labels in islice(corrected(examination, way, reader), max(COUNTS) + 1):
-                if len(given) not in COUNTS or name == ALONE:
-                    continue
-                rest = np.setdiff1d(np.arange(len(truth)), given)
-                alone, after = (
-                    {name: overlap(true[rest], found[rest]) for name, true, found in structures(truth, one)}
-                    for one in (examination.seen.labels, labels)
-                )
-                judged.rest[reader, name, len(given)] = alone, after
-                if (reader, name, len(given)) == (0, REFINED, SHOWN_AFTER):
+            for given, labels in corrected(examination, way, reader):
+                count = len(given)
+                if count in COUNTS:
+                    rest = np.setdiff1d(np.arange(len(truth)), given)
+                    judged.rest[reader, name, count] = tuple(
+                        {part: overlap(true[rest], found[rest]) for part, true, found in structures(truth, one)}
+                        for one in (examination.seen.labels, labels)
+                    )
+                if (reader, name, count) == (0, REFINED, SHOWN_AFTER):
                     judged.shown = given, labels
-    judged.needed = {name: corrections(examination, way) for name, way in ways.items()}
+                if reader == 0 and name not in judged.needed and content(truth, given, labels):
+                    judged.needed[name] = count
+                if count >= max(COUNTS) and (reader > 0 or name in judged.needed):
+                    break
     return judged
 
 

@@ -10,7 +10,6 @@ undegraded is called a cliff.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,10 +25,10 @@ from proseg.outputs.report import to_csv
 from proseg.segmentation.segmenter import Segmenter
 from proseg.system.atomic import OutputSet, write_text
 from training.command import run_command
-from training.data.datasets import find_cases, load_image, load_labels
+from training.data.datasets import load_image, load_labels, pooled_cases
 from training.data.degradations import DEGRADATIONS, Degradation, on_grid
 from training.data.layouts import Case
-from training.judge.evaluate import judged_by, unseen
+from training.judge.evaluate import judged_by, judging_parser, unseen
 from training.judge.metrics import STRUCTURES, WHOLE, evaluate_case
 from training.judge.report_tables import cell, table
 
@@ -109,14 +108,10 @@ def page(rows: Sequence[Fared], files: Sequence[Path]) -> str:
 
 def main() -> None:
     """Degrade, segment, compare, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data set's folder")
-    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
-    parser.add_argument("--device", default="auto")
+    parser = judging_parser(__doc__, "robustness.md and robustness.csv")
     parser.add_argument("--limit", type=int, help="about so many cases of each weights file only, evenly from the list")
-    parser.add_argument("--out", type=Path, required=True, help="folder for robustness.md and robustness.csv")
     options = parser.parse_args()
-    cases, rows = find_cases(options.data), []
+    cases, rows = pooled_cases(options.data), []
     files = options.weights or [shipped_weights()]
     for weights in files:
         segmenter = Segmenter(weights, options.device)

@@ -116,11 +116,8 @@ def corrected(examination: Examination, way: Way, reader: int = 0) -> Iterator[t
         labels = way(examination, said, given)
 
 
-def corrections(examination: Examination, way: Way) -> int:
-    """How many slices are given until no other is unfit."""
-    for given, labels in corrected(examination, way):
-        others = unfit(examination.truths[0], labels)
-        others[given] = False
-        if not others.any():
-            return len(given)
-    return len(given)
+def content(truth: np.ndarray, given: list[int], labels: np.ndarray) -> bool:
+    """Whether no slice that was not given is unfit."""
+    others = unfit(truth, labels)
+    others[given] = False
+    return not others.any()

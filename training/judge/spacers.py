@@ -1,10 +1,9 @@
 """How often the flag of a drawn hydrogel spacer is right: with spacers painted into real cases, and without.
 
-``python -m training.judge.spacers --data ../shared/data --out docs/evaluation/spacers.md``
+``python -m training.judge.spacers --data ../shared/data --weights training/held_out/fold*.pt --out docs/evaluation``
 
 Behind the expert's gland a layer of gel is painted, 10 mm thick and 30 mm wide, as bright as the image's brightest. A
 painted layer is no patient: what real gel looks like, and whether a thinner or dimmer one is told, this cannot say.
-With ``--unseen`` only cases count that the weights have not learned from.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from proseg.segmentation.spacer import SPACER_ML
 from proseg.system.atomic import write_text
 from training.command import run_command
 from training.data.datasets import find_cases, load_image, load_labels
-from training.judge.evaluate import unseen
+from training.judge.evaluate import judged_by, unseen
 
 THICK_MM, HALF_WIDTH_MM, GAP_VOXELS = 10.0, 15.0, 1
 BRIGHTEST, UNEVENNESS, BLUR_VOXELS = 99.3, 0.04, 0.5  # a percentile; shares of the gel's own brightness
@@ -39,7 +38,7 @@ class Judged:
     drawn_ml: float
     told: bool
     falsely_told: bool
-    grown_ml: float = 0.0
+    grown_ml: float
 
 
 def painted(image: sitk.Image, gland: np.ndarray, seed: int = 0) -> tuple[sitk.Image, np.ndarray]:
@@ -71,43 +70,52 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
     plain, result = segmenter.segment(image), segmenter.segment(with_gel)
     told, falsely = (any(flag.code == "spacer_drawn" for flag in one.flags) for one in (result, plain))
     before, after = (sitk.GetArrayViewFromImage(one.labelmap) > 0 for one in (plain, result))
-    voxel_ml = float(np.prod(image.GetSpacing())) / MM3_PER_ML
-    grown = np.count_nonzero(after) - np.count_nonzero(before)
-    return Judged(np.count_nonzero(gel & after) * voxel_ml, told, falsely, grown * voxel_ml)
+    voxels = np.array([np.count_nonzero(gel & after), np.count_nonzero(after) - np.count_nonzero(before)])
+    drawn, grown = map(float, voxels * np.prod(image.GetSpacing()) / MM3_PER_ML)
+    return Judged(drawn, told, falsely, grown)
 
 
-def page(judged: Sequence[Judged], new: bool = False) -> str:
-    """What came out, in Markdown; ``new``: of cases that the networks have not learned from."""
+def page(judged: Sequence[Judged], files: Sequence[Path]) -> str:
+    """What came out, in Markdown, with the weights files that drew."""
     drawn = [one for one in judged if one.drawn_ml > DRAWN_ML]
-    cases = len(judged)
     told, falsely = sum(one.told for one in drawn), sum(one.falsely_told for one in judged)
     grown = [one.grown_ml for one in judged]
-    known = "of which the networks have learned from none" if new else "which the\nshipped networks have learned from"
     return f"""# A hydrogel spacer that is drawn
 
-Made by `python -m training.judge.spacers`. A layer of gel, painted behind the gland of {cases} cases, was drawn
-(more than {DRAWN_ML:g} mL of it) in {len(drawn)}. The flag *spacer_drawn* told of {told} of these, and falsely of
-{falsely} of the {cases} cases as they are. The gland grew by {np.mean(grown):.1f} mL on average, {max(grown):.1f} mL at
-most. The flag's threshold, {SPACER_ML:g} mL, was chosen on these cases, {known},
-and painted gel is no patient's: so the figures are too good.
+Made by `python -m training.judge.spacers` on {judged_by(len(judged), files)}. A layer of gel was painted behind the
+expert's gland, and in {len(drawn)} cases more than {DRAWN_ML:g} mL of it were drawn, {_ml(drawn)} on the mean. With
+gel the gland grew by {np.mean(grown):.1f} mL on the mean of all cases, by {max(grown):.1f} mL at most. The flag
+*spacer_drawn* told of {told} of these ({_share(told, len(drawn))}), and falsely of {falsely} of the {len(judged)}
+cases as they are ({_share(falsely, len(judged))}). How bright, how even and how much of it makes a flag
+({SPACER_ML:g} mL) was chosen on these same images, and painted gel, of one thickness and brightness, is no patient's:
+so the figures are too good.
 """
+
+
+def _share(some: int, of: int) -> str:
+    return f"{some / of:.0%}" if of else "no case"
+
+
+def _ml(judged: Sequence[Judged]) -> str:
+    return f"{np.mean([one.drawn_ml for one in judged] or [0.0]):.1f} mL"
 
 
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the data set's folder")
-    parser.add_argument("--weights", type=Path, help="others than the shipped ones")
-    parser.add_argument("--unseen", action="store_true", help="leave out the cases that the weights have learned from")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write")
+    parser.add_argument("--weights", type=Path, nargs="+", help="default: the shipped ones")
+    parser.add_argument("--out", type=Path, required=True, help="folder for spacers.md")
     options = parser.parse_args()
-    segmenter = Segmenter(options.weights)
-    judged, cases = [], find_cases(options.data)
-    for case in unseen(cases, options.weights or shipped_weights()) if options.unseen else cases:
-        gland = sitk.GetArrayFromImage(to_lps(load_labels(case))) > 0
-        judged.append(judge(segmenter, to_lps(sitk.Cast(load_image(case), sitk.sitkFloat32)), gland))
-        print(f"{case.id}: {judged[-1]}", flush=True)
-    write_text(page(judged, options.unseen), options.out)
+    files = options.weights or [shipped_weights()]
+    cases, judged = find_cases(options.data), []
+    for weights in files:
+        segmenter = Segmenter(weights)
+        for case in unseen(cases, weights):
+            gland = sitk.GetArrayFromImage(to_lps(load_labels(case))) > 0
+            judged.append(judge(segmenter, to_lps(sitk.Cast(load_image(case), sitk.sitkFloat32)), gland))
+            print(f"{case.id}: {judged[-1]}", flush=True)
+    write_text(page(judged, files), options.out / "spacers.md")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 
 from proseg.batch.case import Job, attempt
 from proseg.batch.manifest import read_manifest
+from proseg.errors import InputError
 
 
 def only(folder: Path, content: str | bytes):
@@ -92,6 +93,27 @@ def test_a_bad_row_leaves_the_others_as_they_are(tmp_path):
     cases = read_manifest(path)
     assert [(case.id, case.psa_ng_ml) for case in cases] == [("P1", None), ("P2", 4.2), ("P3", 3.0), ("P4", None)]
     assert [bool(case.note) for case in cases] == [True, False, False, False]
+    assert [bool(case.fault) for case in cases] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("above", ["\n\n", ";;\r\n", "# of spring\n", "# two\n\n"])
+def test_empty_lines_and_comments_above_the_heading_are_passed_over_and_counted(tmp_path, above):
+    case = only(tmp_path, f"{above}path;psa\nann.nii;<1\n")
+    assert case.path == tmp_path / "ann.nii"
+    assert only(tmp_path, f"{above}path;psa\n;3\n").id == f"Row {2 + above.count(chr(10))} of list.csv"
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04\x14\0", b"\xd0\xcf\x11\xe0\xa1\xb1"])
+def test_a_workbook_is_named_with_the_remedy(tmp_path, start):
+    (tmp_path / "list.csv").write_bytes(start + bytes(100))
+    with pytest.raises(InputError, match=r"is a workbook.*Save it from the spreadsheet as CSV"):
+        read_manifest(tmp_path / "list.csv")
+
+
+def test_a_row_that_is_there_twice_fails_alone(tmp_path):
+    (tmp_path / "list.csv").write_text("path,id\nann.nii,A\nbob.nii,B\nann.nii,A\nann.nii,C\n", encoding="utf-8")
+    cases = read_manifest(tmp_path / "list.csv")
+    assert [case.id for case in cases] == ["A", "B", "Row 4 of list.csv", "C"]
     assert [bool(case.fault) for case in cases] == [False, False, True, False]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +169,27 @@ def test_an_interrupt_leaves_nothing_and_says_so(t2w, tmp_path, monkeypatch, cap
     monkeypatch.setattr("proseg.segmentation.segmenter.clean_up", interrupted)
     assert cli.main(["segment", str(t2w), "-o", str(tmp_path / "zones.nii.gz")]) == 130
     assert "no file was left half written" in capsys.readouterr().err
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_an_interrupt_while_torch_is_loaded_waits_until_it_is_whole(t2w, tmp_path, monkeypatch, capsys):
+    class Struck:
+        """Stands at the head of the import system: where the networks' module is looked for, Ctrl-C is pressed."""
+
+        @staticmethod
+        def find_spec(name, path, target=None):
+            if name == module:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    module = "proseg.segmentation.segmenter"
+    before = importlib.import_module(module)
+    monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr(module, before)  # so that the package has the old one again afterwards
+    monkeypatch.setattr(sys, "meta_path", [Struck, *sys.meta_path])
+    assert cli.main(["segment", str(t2w), "-o", str(tmp_path / "zones.nii.gz")]) == 130
+    assert "Interrupted" in capsys.readouterr().err
+    assert sys.modules[module].Segmenter is not before.Segmenter  # loaded anew, to its end
     assert files(tmp_path) == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,25 @@ def test_the_gland_begins_and_ends_with_the_given_slices_of_the_image(
     assert made.GetDirection() == given.GetDirection()
     assert "2 slices were cleared and 1 drawn" in capsys.readouterr().out
     assert (study / "look.png").is_file()
+
+
+def test_given_slices_stay_and_the_report_says_whose_word_each_slice_is(study: Path) -> None:
+    zones = sitk.ReadImage(str(study / "zones.nii.gz"))
+    drawn = sitk.GetArrayFromImage(zones)
+    first, *_, last = filled(study / "zones.nii.gz")
+    drawn[first + 3] = np.roll(drawn[first + 3], 4, axis=1)
+    drawn[last] = 0
+    edited = sitk.GetImageFromArray(drawn)
+    edited.CopyInformation(zones)
+    sitk.WriteImage(edited, str(study / "zones.nii.gz"))
+    slices = f"{last},{first + 3}"
+    assert refine(study, "--slices", slices, "--last", str(last - 1), "--report", str(study / "about.json")) == 0
+    made = sitk.GetArrayFromImage(sitk.ReadImage(str(study / "out.nii.gz")))
+    assert np.array_equal(made[[first + 3, last]], drawn[[first + 3, last]])
+    assert filled(study / "out.nii.gz")[-1] == last - 1
+    origins = json.loads((study / "about.json").read_text())["slice_origins"]
+    assert origins[str(first + 3)] == origins[str(last)] == "reader"
+    assert set(origins.values()) <= {"reader", "refined", "ai"}
 
 
 def test_labels_cropped_to_their_segments_are_put_in_place(study: Path) -> None:

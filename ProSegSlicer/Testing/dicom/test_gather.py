@@ -67,6 +67,32 @@ def test_images_with_uids_of_their_own_are_put_together_wherever_they_lie(tmp_pa
     assert read.notes[0].startswith("Read series 4 “ax t2”")
 
 
+def test_numbers_that_are_new_for_every_file_as_well_do_not_matter(tmp_path):
+    for number, file in enumerate(beside(tmp_path, Made(3, "t2_tse_sag", SAGITTAL))):
+        edit(file, SeriesNumber=100 + number)
+    anew(tmp_path, "SeriesInstanceUID", "SOPInstanceUID")
+    assert first_pixels(read_t2w(tmp_path).image) == ALL
+
+
+@pytest.mark.parametrize("part_of", [lambda k: k // 6, lambda k: k % 2, lambda k: k % 3])
+def test_parts_of_a_volume_with_uids_of_their_own_are_put_together(tmp_path, part_of):
+    for k, file in enumerate(Made().write(tmp_path)):
+        edit(file, SeriesInstanceUID=f"1.2.3.4.{part_of(k)}")
+    read = read_t2w(tmp_path)
+    assert first_pixels(read.image) == ALL
+    assert any("had several series UIDs" in note for note in read.notes)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.5])
+def test_a_repeat_of_the_same_number_is_no_part_of_the_volume(tmp_path, shift):
+    Made().write(tmp_path / "a")
+    for k, file in enumerate(Made().write(tmp_path / "b")):
+        edit(file, ImagePositionPatient=[-30, -30, -30 + 3 * k + shift])
+    read = read_t2w(tmp_path)
+    assert len({file.parent for file in read.files}) == 1
+    assert read.image.GetSpacing()[2] == 3
+
+
 def test_nameless_patients_with_uids_for_every_file_are_kept_apart_by_their_folders(tmp_path):
     for name, start in (("a", -30), ("b", -31.3)):
         Made(patient="", tags={"PatientID": ""}).write(tmp_path / name)
@@ -154,6 +180,17 @@ def test_an_image_that_does_not_belong_to_the_volume_is_set_aside_with_a_note(tm
     assert first_pixels(read.image) == ALL
     assert read.flags == ()
     assert read.notes[-1].startswith("Set aside: ")
+
+
+@pytest.mark.parametrize(("counts", "read"), [((12, 5), "0"), ((5, 12), "1"), ((12, 12), "1")])
+def test_repeats_in_one_series_are_told_apart_by_their_times_alone(tmp_path, counts, read):
+    for number, count in enumerate(counts):
+        tags = {"AcquisitionDate": "20240506", "AcquisitionTime": f"10{number}000"}
+        Made(count=count, tags=tags).write(tmp_path / str(number))
+    one_for_all(tmp_path)
+    image = read_t2w(tmp_path)
+    assert {file.parent.name for file in image.files} == {read}
+    assert first_pixels(image.image) == ALL
 
 
 def test_a_slice_that_is_needed_is_no_stray(tmp_path):

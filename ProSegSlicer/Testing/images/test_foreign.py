@@ -35,6 +35,8 @@ KINDS = {
     "RAR archive": ("series.rar", b"Rar!\x1a\x07\x01\0" + bytes(900)),
     "bzip2": ("t2.nii.bz2", bz2.compress(bytes(900))),
     "xz": ("t2.nii.xz", lzma.compress(bytes(900))),
+    "compressed by gzip": ("t2.mha.gz", gzip.compress(b"ObjectType = Image\n" + bytes(900))),
+    "compressed by gzip, which is read of NIfTI alone": ("t2.nrrd.gz", gzip.compress(b"NRRD0004\n" + bytes(900))),
     "gzip twice": ("t2.nii.gz", gzip.compress(gzip.compress(bytes(900)))),
     "web page": ("t2.nii.gz", b"<!DOCTYPE html><html><body>Sign in</body></html>"),
     "it is empty": ("t2.nii.gz", b""),
@@ -83,6 +85,41 @@ def test_a_folder_says_what_of_it_is_not_here(phantom, tmp_path):
     with pytest.raises(InputError, match=f"{len(files)} files in .* are not here") as refusal:
         read_t2w(tmp_path / "series")
     assert "Fetch it" in refusal.value.remedy
+
+
+@pytest.mark.parametrize("ending", ["dcm.gz", "IMA.bz2", "dicom.xz"])
+def test_a_series_of_files_compressed_each_by_itself_is_named_as_such(tmp_path, ending):
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[ending.split(".")[1]]
+    for number in range(3):
+        (tmp_path / f"{number}.{ending}").write_bytes(pack(bytes(128) + b"DICM"))
+    with pytest.raises(InputError, match=f"3 files in {tmp_path} are compressed each by itself") as refusal:
+        read_t2w(tmp_path)
+    assert refusal.value.remedy == "Unpack it first."
+
+
+LPS = ["space: left-posterior-superior", "space directions: (1.1,0,0) (0,1.1,0) (0,0,3.5)"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ([*LPS, "endian: little", "encoding: zrl"], "the encoding zrl, which cannot be read here"),
+        ([*LPS, "encoding: raw"], "does not tell the order of its bytes"),
+        ([LPS[0], "spacings: 1.1 1.1 3.5", "endian: little", "encoding: raw"], "names a space but no directions"),
+    ],
+)
+def test_a_nrrd_that_lacks_what_it_needs_says_what(tmp_path, fields, said):
+    header = "\n".join(["NRRD0004", "type: short", "dimension: 3", "sizes: 96 96 20", *fields])
+    (tmp_path / "t2.nrrd").write_bytes(header.encode() + b"\n\n" + bytes(96 * 96 * 40))
+    with pytest.raises(InputError, match=said):
+        read_t2w(tmp_path / "t2.nrrd")
+
+
+def test_a_negative_voxel_size_in_metaimage_is_a_flag(phantom, tmp_path):
+    path = write(tmp_path, "mha", phantom)
+    head, _, voxels = path.read_bytes().partition(b"ElementSpacing = ")
+    path.write_bytes(head + b"ElementSpacing = -" + voxels)
+    assert [flag.code for flag in read_t2w(path).flags] == ["placing_contradicts"]
 
 
 def test_a_nrrd_compressed_by_bzip2_is_named(tmp_path):

@@ -27,6 +27,17 @@ def passed_over(*names: str) -> set[str]:
         (["demo/t2w.nii.gz", "demo/truth.nii.gz"], {"demo/truth.nii.gz"}),  # proseg demo
         (["ann_t2.nii", "ann_zones.nii", "bob_t2.nii", "bob_gland_mask.nii"], {"ann_zones.nii", "bob_gland_mask.nii"}),
         (["a/t2.nii", "a/T2_LABEL.NII.GZ"], {"a/T2_LABEL.NII.GZ"}),
+        (["AnnT2.nii", "AnnT2Mask.nii", "AnnSeg.nii"], {"AnnT2Mask.nii", "AnnSeg.nii"}),
+        (
+            ["s/sub-1_T2w.nii", "s/sub-1_dseg.nii", "s/sub-1_T2w_probseg.nii"],
+            {"s/sub-1_dseg.nii", "s/sub-1_T2w_probseg.nii"},
+        ),
+        (["p_t2.nii", "p_lbl.nii", "p_binary.nii"], {"p_lbl.nii", "p_binary.nii"}),
+        (["s/sub-1_T2w.nii", "s/sub-1_T2map.nii", "s/sub-1_T2starw.nii"], {"s/sub-1_T2map.nii", "s/sub-1_T2starw.nii"}),
+        (
+            ["t2_tra.nii", "tfl_3d dynamisch.nii", "highb.nii", "T1ce.nii"],
+            {"tfl_3d dynamisch.nii", "highb.nii", "T1ce.nii"},
+        ),
         (["a/t2.nii", "a/zones.nii", "a/zones_reader2.nii"], {"a/zones.nii", "a/zones_reader2.nii"}),
     ],
 )
@@ -68,6 +79,14 @@ def test_what_goes_with_an_image_is_passed_over(files, expected):
         (["Task05_Prostate/imagesTr/prostate_00.nii.gz"], ["Task05_Prostate/labelsTr/prostate_00.nii.gz"]),  # MSD
         (["images/ann/t2.nii"], ["masks/ann/pz.nii", "masks/ann/whole.nii"]),
         (["train/p1.nii"], ["segmentations/reader1/p1.nii", "segmentations/reader2/p1.nii"]),
+        (  # PROSTATEx_masks beside folders of patients
+            ["images/ProstateX-0000/t2.nii.gz"],
+            ["Files/prostate/mask_prostate/ProstateX-0000.nii.gz", "Files/prostate/mask_pz/ProstateX-0000.nii.gz"],
+        ),
+        (  # nnU-Net's own results
+            ["raw/imagesTr/p_00_0000.nii.gz"],
+            ["nnUNet_results/D1/fold_0/validation/p_00.nii.gz", "raw/inferTs/p_00.nii.gz"],
+        ),
         (["labels and images/in/p1_t2.nii"], ["labels and images/labels/p1.nii"]),  # above both nothing counts
     ],
 )

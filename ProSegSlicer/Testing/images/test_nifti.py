@@ -228,6 +228,29 @@ def test_metres_and_micrometres_are_brought_to_millimetres(tmp_path, units, fact
     np.testing.assert_allclose(place(read_t2w(path).image), AFFINE, atol=1e-3)
 
 
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize("codes", [(1, 1), (0, 2), (1, 0), (0, 0)])
+def test_a_unit_in_which_no_voxel_can_be_measured_is_taken_for_millimetres_and_told(tmp_path, units, codes):
+    read = read_t2w(nifti(tmp_path / "t2.nii.gz", codes=codes, units=units))
+    np.testing.assert_allclose(read.image.GetSpacing(), (1.1, 1.1, 3.5), atol=1e-6)
+    assert "placing_contradicts" in [flag.code for flag in read.flags]
+    if any(codes):
+        np.testing.assert_allclose(place(read.image), AFFINE, atol=1e-4)
+
+
+@pytest.mark.parametrize("code", [1, 2, 4])
+def test_a_flat_sform_gives_no_orientation(tmp_path, code):
+    flat = np.zeros((3, 4))
+    assert codes_of(nifti(tmp_path / "t2.nii", flat, (0, code))) == ["orientation_assumed"]
+    assert codes_of(nifti(tmp_path / "t2.nii", flat, (1, code))) == []
+
+
+def test_fine_voxels_in_metres_are_not_flat(tmp_path):
+    fine = np.diag([0.3, 0.3, 1.5, 1.0])[:3] / 1000
+    header = read_header(nifti(tmp_path / "t2.nii", fine, (0, 1), (0.0003, 0.0003, 0.0015), units=1))
+    np.testing.assert_allclose(np.abs(np.diag(header.sform()[:, :3])), (0.3, 0.3, 1.5), atol=1e-6)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("given", ["hdr", "img"])
 def test_analyze_is_read_and_its_missing_orientation_told(tmp_path, order, given):

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from Testing.made_studies import Made
+from Testing.made_studies import Made, edit
 
 from proseg.errors import InputError
 from proseg.reading import cases
@@ -82,6 +82,17 @@ ANNEX = b"/annex/objects/MD5E-s2813923--0123456789abcdef.nii.gz\n"
 
 def test_what_is_not_here_or_in_another_archive_is_a_case_so_that_it_is_told(tmp_path):
     touch(tmp_path, "ann.nii.gz", "b/scan.tar.gz", "b/scan.tgz", "b/scan.7z", "b/scan.rar", "notes.txt")
+    others = [
+        "c/a.mha.gz",
+        "c/b.nrrd.gz",
+        "c/c.nii.bz2",
+        "c/d.tar.lz4",
+        "c/e.7z.001",
+        "c/f.part1.rar",
+        "c/g.mnc",
+        "c/h.mgz",
+    ]
+    touch(tmp_path, *others, "c/e.7z.002", "c/f.part2.rar", *(f"packed/{number}.dcm.gz" for number in range(3)))
     (tmp_path / "bob.nii.gz").symlink_to(".git/annex/objects/x/MD5E-s1--a.nii.gz")
     (tmp_path / "link to nothing").symlink_to("gone")
     (tmp_path / "gone.json").symlink_to("nowhere.json")  # no image
@@ -96,7 +107,7 @@ def test_what_is_not_here_or_in_another_archive_is_a_case_so_that_it_is_told(tmp
     (tmp_path / "one" / "IM0001").symlink_to("/gone")
     assert set(found(tmp_path).values()) == {
         *("ann.nii.gz", "b/scan.tar.gz", "b/scan.tgz", "b/scan.7z", "b/scan.rar", "bob.nii.gz", "lfs.mha"),
-        *("links", "pointers", "one/IM0001", "link to nothing", "gone.zip"),
+        *("links", "pointers", "one/IM0001", "link to nothing", "gone.zip", "packed", *others),
     }
 
 
@@ -228,6 +239,28 @@ def test_patients_that_were_given_one_study_number_are_kept_apart(tmp_path):
     dicom(tmp_path / "ann" / "1.dcm", "1.2.3", "Ann")
     dicom(tmp_path / "bob" / "1.dcm", "1.2.3", "Bob")
     assert found(tmp_path) == {"ann": "ann", "bob": "bob"}
+
+
+def test_dicom_segmentations_of_an_earlier_batch_are_no_cases(tmp_path):
+    for name, study in (("ann", "1.2.3"), ("bob", "1.2.4")):
+        Made(patient=name, study=study, count=1).write(tmp_path / name)
+        tags = {"Modality": "SEG", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4"}
+        Made(patient=name, study=study, count=1, tags=tags).write(tmp_path / "zones" / name)
+    for file in [*(tmp_path / "zones").rglob("*.dcm")]:
+        file.rename(tmp_path / "zones" / f"{file.parent.name}.dcm")
+        file.parent.rmdir()
+    assert found(tmp_path) == {"ann": "ann", "bob": "bob"}
+
+
+def test_a_study_whose_uid_is_new_for_every_file_is_one_case_over_several_folders(tmp_path):
+    for name in ("ann", "bob"):
+        for number, file in enumerate(Made(patient=name).write(tmp_path / "made")):
+            edit(file, StudyInstanceUID=generate_uid(), SeriesInstanceUID=generate_uid())
+            (tmp_path / name / f"part{number % 3}").mkdir(parents=True, exist_ok=True)
+            file.rename(tmp_path / name / f"part{number % 3}" / file.name)
+    (tmp_path / "made").rmdir()
+    assert found(tmp_path) == {"ann": "ann", "bob": "bob"}
+    assert read_t2w(tmp_path / "bob").image.GetSize()[2] == 12
 
 
 def test_a_study_that_is_the_folder_itself_goes_by_its_name(tmp_path):

@@ -207,6 +207,18 @@ def test_central_gland_half_believed_towards_the_apex_gives_way(prostate: np.nda
     np.testing.assert_array_equal(cleaned, expected)
 
 
+@pytest.mark.parametrize("zone", [PZ, CG])
+def test_a_zone_half_believed_from_the_far_end_on_stays_beyond_the_middle(prostate: np.ndarray, zone: int) -> None:
+    filled = np.flatnonzero(prostate.any(axis=(1, 2)))
+    middle = (filled[0] + filled[-1]) // 2
+    doubtful = range(filled[0] + 3, filled[-1] + 1) if zone == PZ else range(filled[0], filled[-1] - 2)
+    found = clean_up(half_believed(prostate, zone, list(doubtful), 0.4), SPACING_KJI) == zone
+    own = np.s_[middle + 1 :] if zone == PZ else np.s_[: middle + 1]
+    other = np.s_[: middle + 1] if zone == PZ else np.s_[middle + 1 :]
+    assert not found[own].any()
+    np.testing.assert_array_equal(found[other], prostate[other] == zone)
+
+
 def test_a_zone_half_believed_between_slices_with_it_leaves_no_hole(prostate: np.ndarray) -> None:
     probabilities = half_believed(prostate, PZ, [6, 8], 0.15)
     np.testing.assert_array_equal(clean_up(probabilities, SPACING_KJI), prostate)

@@ -56,7 +56,9 @@ def test_labels_that_are_no_zones_are_refused(pair: tuple[sitk.Image, sitk.Image
     array = sitk.GetArrayFromImage(labels)
     with pytest.raises(InputError, match=r"zones\.nrrd holds the value 3"):
         labels_on_grid(changed(labels, np.where(array == 1, 3, array).astype(np.uint8)), image, "zones.nrrd")
+    empty = changed(labels, np.zeros_like(array))
     with pytest.raises(InputError, match="is empty"):
-        labels_on_grid(changed(labels, np.zeros_like(array)), image)
+        labels_on_grid(empty, image)
+    assert not sitk.GetArrayFromImage(labels_on_grid(empty, image, may_be_empty=True)).any()
     with pytest.raises(InputError, match="reaches beyond the image"):
         labels_on_grid(sitk.ConstantPad(labels, (1, 0, 0), (0, 0, 0)), image)

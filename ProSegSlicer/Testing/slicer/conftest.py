@@ -119,6 +119,16 @@ def real_case(stage: Any) -> Iterator[Any]:
     opened.close()
 
 
+@pytest.fixture
+def view(stage: Any, scene: Any) -> Any:
+    """Slicer's red view, axial."""
+    from ProSegSlicerLib.scene import nodes_of
+
+    for old in nodes_of("vtkMRMLSliceNode"):  # one that came with a scene outlives it
+        scene.RemoveNode(old)
+    return scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Some come before all others, whose traces in the process they do not bear.
 

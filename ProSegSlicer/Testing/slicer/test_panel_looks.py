@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
 from Testing.slicer import standins
+from Testing.slicer.conftest import paint
 
 from proseg.flags import QualityFlag, Severity
+from proseg.labels import PZ
 
 LONG = "A sentence of the kind that says what happened and what to do next, and that takes several lines to say so. "
 FLAGS = tuple(QualityFlag(f"flag{number}", Severity.WARNING, LONG, (number,)) for number in range(8))
@@ -40,7 +42,9 @@ def settle(area: Any) -> None:
 
 def fill(case: Any, volume: Any) -> None:
     """The panel with a result, and everything it can say said at length."""
-    case.segment(volume, FLAGS)
+    segmentation = case.segment(volume, FLAGS)
+    for index in (3, 4, 7, 9):
+        paint(segmentation, (index, slice(18, 21), slice(20, 24)), PZ)
     case.enter_psa("650")
     case.panel.run.tell(LONG * 3)
     case.ui.comparisonLabel.text = LONG
@@ -66,7 +70,7 @@ def test_nothing_is_squeezed_however_much_there_is_to_say(
     settle(area)
     area.resize(width, 600)
     settle(area)
-    for table in (case.ui.resultsTable, case.ui.flagsTable):
+    for table in (case.ui.resultsTable, case.ui.flagsTable, case.ui.givenTable):
         rows = range(table.rowCount)
         needed = sum(table.sizeHintForRow(row) for row in rows)
         assert QtWidgets.QWidget.height(table.viewport()) >= sum(map(table.rowHeight, rows)) >= needed > 0
@@ -79,6 +83,23 @@ def test_nothing_is_squeezed_however_much_there_is_to_say(
             width, height = (getattr(QtWidgets.QWidget, side)(label) for side in ("width", "height"))
             assert height >= QtWidgets.QLabel.heightForWidth(label, width), label.objectName
     assert area.verticalScrollBar().maximum() > 0  # the one that scrolls it all
+
+
+@pytest.mark.parametrize(("points", "width"), [(9, 360), (14, 480)], ids=["plain", "150 %"])
+def test_every_button_shows_its_whole_text_in_a_narrow_column(
+    case: Any, volume: Any, area: Any, scene: Any, points: int, width: int
+) -> None:
+    scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+    font = QtGui.QFont(case.widget.parent.font)
+    font.setPointSize(points)
+    case.widget.parent.setFont(font)
+    fill(case, volume)
+    area.resize(width, 700)
+    settle(area)
+    for kind in (QtWidgets.QAbstractButton, QtWidgets.QSpinBox):
+        for widget in seen(case, kind):
+            assert QtWidgets.QWidget.width(widget) >= kind.sizeHint(widget).width(), widget.objectName
+    assert area.horizontalScrollBar().maximum() == 0
 
 
 def test_texts_are_in_the_themes_own_colours_whichever_it_is(case: Any, volume: Any, stage: Any, area: Any) -> None:
@@ -124,7 +145,10 @@ def test_tab_reaches_everything_in_reading_order(case: Any, volume: Any, area: A
             order.append(widget)
         widget = QtWidgets.QWidget.nextInFocusChain(widget)
     reached = {id(widget) for widget in order}
-    wanted = ("psaEdit", "deviceComboBox", "segmentButton", "flagsTable", "editButton", "reviewerEdit", "exportButton")
+    wanted = (
+        *("psaEdit", "deviceComboBox", "segmentButton", "flagsTable", "apexSpinBox", "givenTable", "refineButton"),
+        *("editButton", "reviewerEdit", "exportButton"),
+    )
     assert {id(getattr(case.ui, name)) for name in wanted} <= reached
     assert {id(box) for box in case.panel.export.boxes.values() if box.enabled} <= reached
     assert id(case.ui.segmentationSelector.findChild(QtWidgets.QComboBox)) in reached

@@ -22,14 +22,6 @@ FIRST, LAST = 2, 10  # slices with gland in the made result
 
 
 @pytest.fixture
-def view(stage: Any, scene: Any) -> Any:
-    """Slicer's red view, axial."""
-    node = scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
-    node.SetOrientationToAxial()
-    return node
-
-
-@pytest.fixture
 def segmentation(view: Any, case: Any, volume: Any) -> Any:
     """The result of a run, in the panel."""
     return case.segment(volume)
@@ -86,7 +78,7 @@ def test_the_section_is_there_when_there_is_a_result(case: Any, volume: Any, vie
 
 def test_the_ends_are_named_as_the_reader_knows_them_with_their_place(case: Any, segmentation: Any) -> None:
     assert (case.ui.apexSpinBox.value, case.ui.baseSpinBox.value) == (FIRST, LAST)
-    assert case.ui.apexSpinBox.suffix == "  (S −63.2 mm)"
+    assert case.ui.apexSpinBox.suffix == " (S −63.2 mm)"
 
 
 def test_where_slices_are_counted_from_the_base_the_apex_is_the_last(case: Any, scene: Any, view: Any) -> None:
@@ -113,6 +105,25 @@ def test_moving_an_end_cuts_the_gland_at_once_and_one_undo_brings_it_back(case: 
     case.settle()
     np.testing.assert_array_equal(labels(segmentation), before)
     assert case.figures == figures
+
+
+def test_a_sign_off_does_not_outlive_a_cut_and_holds_again_when_it_is_undone(case: Any, segmentation: Any) -> None:
+    case.ui.reviewerEdit.text = "Ann"
+    case.ui.reviewedButton.click()
+    cut(case, apex=4)
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Sign-off withdrawn")
+    case.ui.undoButton.click()
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
+
+
+def test_a_gland_that_was_cleared_altogether_comes_back_from_the_end_that_is_set(case: Any, segmentation: Any) -> None:
+    paint(segmentation, (slice(None),) * 3, 0)
+    case.settle()
+    cut(case, apex=4)
+    assert refining.look(segmentation).ends == (4, LAST)
+    assert not case.is_running
 
 
 def test_the_segment_editors_own_undo_brings_it_back_too(case: Any, segmentation: Any) -> None:
@@ -368,46 +379,6 @@ def test_a_reloaded_scene_and_a_restored_result_can_be_refined(
     case.settle()
     assert [row[1] for row in listed(case)] == ["accepted"]
     assert start(case)["slices"] == [8]
-
-
-def test_slices_to_check_are_visited_in_turn_also_by_key(case: Any, segmentation: Any) -> None:
-    go(case, 4)
-    seen = []
-    for _ in range(5):
-        case.ui.nextButton.click()
-        standins.wait_until(lambda: case.panel.refine.view.shown != (seen or [4])[-1])
-        seen.append(case.panel.refine.view.shown)
-    assert seen == [5, 9, 10, 2, 3]
-    case.panel.refine.view._keys["previous"].activated.emit()
-    standins.wait_until(lambda: case.panel.refine.view.shown == 2)
-
-
-def test_outlines_are_switched_in_the_panel_and_by_key(case: Any, segmentation: Any) -> None:
-    display = segmentation.GetDisplayNode()
-    assert not case.ui.outlineCheckBox.checked
-    case.ui.outlineCheckBox.click()
-    assert (display.GetVisibility2DFill(), display.GetVisibility2DOutline()) == (False, True)
-    case.panel.refine.view._keys["outline"].activated.emit()
-    assert display.GetVisibility2DFill()
-
-
-def test_a_moved_or_turned_image_is_still_seen_slice_by_slice(case: Any, segmentation: Any, view: Any) -> None:
-    import vtk
-
-    go(case, 7)
-    turn = vtk.vtkTransform()
-    turn.Translate(5, 6, 70)
-    turn.RotateX(20)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    node.SetMatrixTransformToParent(turn.GetMatrix())
-    case.panel.parameters.inputVolume.SetAndObserveTransformNodeID(node.GetID())
-    segmentation.SetAndObserveTransformNodeID(node.GetID())
-    for index in (3, 9):
-        go(case, index)
-    view.SetOrientationToSagittal()
-    standins.wait_until(lambda: case.panel.refine.view.shown is None)
-    assert case.ui.shownLabel.text == "No view shows a slice of this image."
-    assert not case.ui.acceptButton.enabled
 
 
 def test_the_real_worker_refines_warm_and_cold(real_case: Any, view: Any, scene: Any) -> None:

@@ -30,6 +30,16 @@ def test_without_a_segmentation_nothing_can_be_reviewed(case: Any) -> None:
     assert case.ui.statusLabel.text == ""
 
 
+def test_a_new_segmentation_of_slicers_own_is_told_empty(case: Any, volume: Any) -> None:
+    case.select(volume)
+    made = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Segmentation")
+    case.ui.segmentationSelector.setCurrentNode(made)
+    case.settle()
+    assert case.panel.chosen == (volume, made)
+    assert case.ui.statusLabel.text.startswith("Not reviewed. Neither zone is drawn")
+    assert case.button.enabled
+
+
 def test_a_result_starts_unreviewed_and_wants_a_name(case: Any, volume: Any) -> None:
     case.segment(volume)
     assert case.ui.statusLabel.text == "Not reviewed."

@@ -21,19 +21,29 @@ from ProSegSlicerLib.volumes import add_volume, ijk_to_ras
 
 
 @pytest.fixture
-def view(scene: Any) -> Iterator[Any]:
-    """A slice view with its logic, as Slicer's layout makes one; gives its composite node."""
-    logic = slicer.vtkMRMLSliceLogic()
-    logic.SetMRMLScene(scene)
-    logic.SetMRMLApplicationLogic(application_logic())
-    logic.AddSliceNode("Red")
+def add_view(scene: Any) -> Iterator[Any]:
+    """Makes a slice view with its logic, as Slicer's layout does; gives its composite node."""
     logics = vtk.vtkCollection()
-    logics.AddItem(logic)
+
+    def add(name: str) -> Any:
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLScene(scene)
+        logic.SetMRMLApplicationLogic(application_logic())
+        logic.AddSliceNode(name)
+        logics.AddItem(logic)
+        return logic.GetSliceCompositeNode()
+
     application_logic().SetSliceLogics(logics)
-    yield logic.GetSliceCompositeNode()
+    yield add
     application_logic().SetSliceLogics(None)
-    for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
-        scene.RemoveNode(node)
+    for logic in map(logics.GetItemAsObject, range(logics.GetNumberOfItems())):
+        for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
+            scene.RemoveNode(node)
+
+
+@pytest.fixture
+def view(add_view: Any) -> Any:
+    return add_view("Red")
 
 
 def settle(case: Any) -> None:
@@ -173,6 +183,21 @@ def test_views_turn_to_the_plane_of_a_tilted_volume_unless_that_is_not_wished(
     assert abs(slices @ normal()) == pytest.approx(b.GetSpacing()[2], rel=1e-6)
 
 
+def test_the_plane_of_a_tilted_image_is_not_left_to_the_next_patient(case: Any, view: Any, patients: Any) -> None:
+    (plane,) = nodes_of("vtkMRMLSliceNode")
+    plane.SetDefaultOrientation("Axial")
+    result = make_result().image
+    result.SetDirection((1, 0, 0, 0, 1, 0, 0, 0, 1))
+    straight = add_volume(result, "straight")
+    case.select(straight)
+    check(case, view)
+    assert [plane.GetSliceToRAS().GetElement(row, 2) for row in range(3)] == [0, 0, 1]
+    plane.SetOrientationToSagittal()  # by the reader, who wants it so
+    case.select(add_volume(result, "straight too"))
+    check(case, view)
+    assert plane.GetOrientation() == "Sagittal"
+
+
 def test_contours_hidden_by_their_eye_are_seen_after_a_run_into_them(case: Any, view: Any, patients: Any) -> None:
     _, _, b, zones_b = patients
     zones_b.GetDisplayNode().SetVisibility(False)
@@ -189,6 +214,49 @@ def test_a_run_that_ends_when_another_patient_is_chosen_shows_nothing_of_its_own
     case.client.say_done()
     case.wait()
     assert check(case, view) == (a, zones_a)
+
+
+def test_a_run_that_replaces_work_when_another_patient_is_chosen_leaves_that_one_in_the_views(
+    case: Any, view: Any, patients: Any
+) -> None:
+    """The Segment Editor keeps what is replaced, for Undo, and shows the image of it."""
+    from ProSegSlicerLib.qt_questions import Rerun
+
+    a, zones_a, b, zones_b = patients
+    review.sign_off(zones_b, "Ann")
+    case.answers.prepared["rerun"] = Rerun.REPLACE
+    case.start(b)
+    case.select(a)
+    case.client.say_done()
+    case.wait()
+    assert case.message.endswith("Undo in the Segment Editor brings back what was there.")
+    assert check(case, view) == (a, zones_a)
+
+
+def test_a_run_that_ends_while_the_reader_edits_another_patient_leaves_editor_and_views_alone(
+    case: Any, scene: Any, view: Any, patients: Any
+) -> None:
+    from ProSegSlicerLib.qt_editor import prepare_segment_editor
+    from ProSegSlicerLib.qt_questions import Rerun
+
+    a, zones_a, b, zones_b = patients
+    review.sign_off(zones_b, "Ann")
+    case.answers.prepared["rerun"] = Rerun.REPLACE
+    case.start(b)
+    editor, parts = prepare_segment_editor(zones_a), slicer.modules.segmenteditor.widgetRepresentation()
+    parts.selectParameterNode()
+    case.widget.parent.isEntered, parts.isEntered = False, True
+    zones_a.GetDisplayNode().SetVisibility(True)
+    zones_b.GetDisplayNode().SetVisibility(False)
+    case.client.say_done()
+    case.wait()
+    settle(case)
+    assert editor.GetSegmentationNode() is zones_a
+    assert shown(view) == (a, [zones_a])
+    assert view.GetForegroundVolumeID() is None
+    case.widget.parent.isEntered, parts.isEntered = True, False
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
 
 
 def test_a_volume_loaded_while_the_panel_is_open_is_chosen_if_it_is_the_only_one(case: Any, view: Any) -> None:
@@ -225,6 +293,42 @@ def test_what_is_shown_while_the_reader_is_in_another_module_stays_until_the_pan
     settle(case)
     assert shown(view)[0] is a
     case.widget.parent.isEntered = True
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
+
+
+def test_an_image_that_the_reader_hung_beside_the_patients_stays_until_another_is_chosen(
+    case: Any, view: Any, add_view: Any, patients: Any
+) -> None:
+    a, _, b, zones_b = patients
+    yellow = add_view("Yellow")
+    assert check(case, view) == (b, zones_b)
+    assert yellow.GetBackgroundVolumeID() == b.GetID()  # a view that is new shows what the others show
+    diffusion = add_volume(make_result().image, "ADC")
+    assert check(case, view) == (b, zones_b)
+    yellow.SetBackgroundVolumeID(diffusion.GetID())
+    case.widget.enter()
+    assert case.segment(b) is zones_b
+    assert check(case, view) == (b, zones_b)
+    assert yellow.GetBackgroundVolumeID() == diffusion.GetID()
+    view.SetBackgroundVolumeID(diffusion.GetID())  # now no view shows what the panel names
+    case.widget.enter()
+    assert check(case, view) == (b, zones_b)
+    assert yellow.GetBackgroundVolumeID() == b.GetID()
+    yellow.SetBackgroundVolumeID(diffusion.GetID())
+    case.select(a)
+    check(case, view)
+    assert yellow.GetBackgroundVolumeID() == a.GetID()
+
+
+def test_a_view_of_another_layout_does_not_count_as_showing_the_patient(
+    case: Any, view: Any, add_view: Any, patients: Any
+) -> None:
+    a, _, b, zones_b = patients
+    add_view("Yellow")
+    check(case, view)
+    next(node for node in nodes_of("vtkMRMLSliceNode") if node.GetLayoutName() == "Red").SetMappedInLayout(1)
+    view.SetBackgroundVolumeID(a.GetID())  # as the Segment Editor does, in the views of the layout alone
     case.widget.enter()
     assert check(case, view) == (b, zones_b)
 

@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 from Testing.made_results import SIZE_KJI, make_result
 
-from ProSegSlicerLib import views
-from ProSegSlicerLib.segments import create_segmentation, set_zones
-from ProSegSlicerLib.volumes import add_volume, ijk_to_ras
+from ProSegSlicerLib import overlay, views
+from ProSegSlicerLib.segments import create_segmentation, set_zones, zones
+from ProSegSlicerLib.volumes import add_volume, ijk_to_ras, slice_centres
 
 
 @pytest.fixture
@@ -112,3 +112,16 @@ def test_a_tilted_volume_turns_the_views_and_an_upright_one_does_not(volume: Any
 )
 def test_a_volume_is_tilted_if_its_axes_are_not_the_patients(scene: Any, tilt: float, tilted: bool) -> None:
     assert views.is_tilted(upright(tilt)) is tilted
+
+
+def test_a_slice_in_a_view_that_the_layout_leaves_out_is_not_shown(volume: Any, plane: Any, scene: Any) -> None:
+    mine = drawn(volume)
+    labelmap = zones(mine)
+    asked = mine, labelmap, slice_centres(labelmap)
+    overlay.jump_to_slice(mine, 5)
+    assert views.shown_slice(*asked) == 5
+    three_d = scene.AddNewNodeByClass("vtkMRMLViewNode")
+    three_d.SetMappedInLayout(1)
+    assert views.shown_slice(*asked) is None
+    plane.SetMappedInLayout(1)
+    assert views.shown_slice(*asked) == 5

@@ -23,8 +23,10 @@ NOTHING = ("", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "-", "--", "\
 # µg/L is the same number; the second sign for micro is a Greek letter.
 NG_ML = re.compile(r"(ng[\s/_]*ml|[u\u00b5\u03bc]g[\s/_]*l)", re.IGNORECASE)
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # how .xlsx, .ods and .xls begin
 ANSI = "cp1252"  # what Excel's plain "CSV" is in where most write Latin letters
 
+_ABOVE = re.compile(r"([ \t,;]*\r?\n|#[^\n]*\n)+")  # lines above the heading that are empty, or comments
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=(.|\\t)"?[ ,;\t]*$', re.IGNORECASE)
 _NUMBER = re.compile(r"\+?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _THOUSANDS = re.compile(r"\d{1,3},\d{3}", re.ASCII)
@@ -64,6 +66,7 @@ def read_manifest(path: Path, root: Path | None = None) -> list[Case]:
     inside = Path(os.path.abspath(root.expanduser())) if root else here
     cases: list[Case] = []
     unnamed: list[int] = []
+    seen: set[tuple[Path, str]] = set()
     for row in _rows(path):
         missing = not row.path or "\0" in row.path
         file = path if missing else _file(here, row.path)
@@ -74,6 +77,9 @@ def read_manifest(path: Path, root: Path | None = None) -> list[Case]:
             )
         fault = f"{row.where} names no file. Fill in its column 'path', or remove the row." if missing else ""
         name, doubt = _name(row.id)
+        if not missing and (file, row.id) in seen:
+            missing, name, fault = True, "", f"{row.where} names an image that a row above names. Remove one of them."
+        seen.add((file, row.id))
         note = " ".join(filter(None, (*row.notes, doubt)))
         if not name and not missing:
             unnamed.append(len(cases))
@@ -89,11 +95,16 @@ def read_manifest(path: Path, root: Path | None = None) -> list[Case]:
 def _rows(path: Path) -> Iterator[_Row]:
     """The rows that are not empty, each with its number in a spreadsheet."""
     try:
-        text, is_guessed = _text(path.read_bytes())
+        data = path.read_bytes()
+        if data.startswith(WORKBOOK):
+            raise InputError(f"{path} is a workbook, whatever its name.", "Save it from the spreadsheet as CSV, UTF-8.")
+        text, is_guessed = _text(data)
         first, _, rest = text.partition("\n")
         told = _SEPARATOR_LINE.match(first.strip("\r"))
         if told:
             text = rest
+        above = _ABOVE.match(text)
+        text = text[above.end() :] if above else text
         separator = told[1].replace("\\t", "\t") if told else _separator(text)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         names, unit = _columns(next(reader, []))
@@ -101,7 +112,7 @@ def _rows(path: Path) -> Iterator[_Row]:
             raise InputError(f"{path} has no column 'path'.", f"A manifest has the columns {PATH}, {ID}, {PSA}.")
         if any(names.count(name) > 1 for name in (PATH, ID, PSA)):
             raise InputError(f"{path} has two columns of one name.", "Give every column its own.")
-        for number, line in enumerate(reader, 2):
+        for number, line in enumerate(reader, 2 + (above[0].count("\n") if above else 0)):
             values = [cell.strip() for cell in line]
             if not any(values):
                 continue

@@ -18,7 +18,7 @@ from proseg.cli.batch import add_batch
 from proseg.cli.refine import add_refine
 from proseg.errors import ProSegError, is_out_of_memory, printable
 from proseg.images.names import image_ending
-from proseg.system.stopping import stoppable
+from proseg.system.stopping import stoppable, uninterrupted
 from proseg.system.terminal import steady_streams
 from proseg.system.threads import share_processor
 
@@ -221,11 +221,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _info(options: argparse.Namespace) -> int:
     """Say which model, device and packages would be used, and why."""
+    segmenter = _segmenter(options)
     import numpy
     import SimpleITK as sitk
     import torch
 
-    segmenter = _segmenter(options)
     model, device = segmenter.model, segmenter.pipeline.device
     networks = [network for network in (model.segmenter, model.locator, model.thin_pz) if network is not None]
     parameters = sum(p.numel() for network in networks for p in network.parameters())
@@ -239,19 +239,20 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _segmenter(options: argparse.Namespace) -> Segmenter:
-    from proseg.segmentation.segmenter import Segmenter
+    with uninterrupted():  # torch aborts the process where a signal raises amid its own beginnings
+        from proseg.segmentation.segmenter import Segmenter
 
     return Segmenter(options.weights, options.device)
 
 
 def _summarise(result: SegmentationResult) -> None:
+    for note in result.notes:  # what was read, before what came of it
+        print(printable(note))
     found = result.measurements
     if result.has_gland:
         print(f"PZ {found.pz_ml:.1f} mL, CG {found.cg_ml:.1f} mL, gland {found.gland_ml:.1f} mL", end="")
         density = found.psa_density
         print(f", PSA density {density:.2f} ng/mL per mL" if density is not None else "")
-    for note in result.notes:
-        print(printable(note))
     for flag in result.flags:
         print(f"[{flag.severity.value}] {flag.sentence}")
 

@@ -35,6 +35,7 @@ def add_refine(
     parser.add_argument("--first", metavar="N", type=int, help="first slice of the gland, counted from 0 in the image")
     parser.add_argument("--last", metavar="N", type=int, help="last slice of the gland")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="labelmap, by its ending")
+    parser.add_argument("--report", metavar="FILE.json", type=Path, help="measurements, and whose word each slice is")
     parser.add_argument("--preview", metavar="FILE.png", type=Path, help="picture of the contours")
     common(parser)
     parser.set_defaults(run=lambda options: run_refine(options, bar))
@@ -63,34 +64,40 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         )
     inputs = [options.image, options.labels]
     check_target(options.output, inputs, (*IMAGE_ENDINGS, SEGMENTATION_ENDING))
+    if options.report:
+        check_target(options.report, inputs, (".json",), [options.output])
     if options.preview:
-        check_target(options.preview, inputs, (".png",), [options.output])
+        check_target(options.preview, inputs, (".png",), [*filter(None, (options.output, options.report))])
     with bar() as progress:
         progress("Reading", 0.0)
         from proseg.images.files import read_image_file
         from proseg.outputs.preview import write_preview
+        from proseg.outputs.report import report, source_name, to_json
         from proseg.outputs.writing import write_result
         from proseg.reading.t2w import read_t2w
         from proseg.segmentation.given import labels_on_grid
         from proseg.segmentation.segmenter import Segmenter
-        from proseg.system.atomic import OutputSet
+        from proseg.system.atomic import OutputSet, write_text
 
         t2w = read_t2w(options.image)
         if not options.labels.is_file():
             raise InputError(f"{options.labels} is not a file.", "Give the labelmap that shall be refined.")
-        labels = labels_on_grid(read_image_file(options.labels), t2w.image, str(options.labels))
+        drawn = read_image_file(options.labels)
+        labels = labels_on_grid(drawn, t2w.image, str(options.labels), may_be_empty=bool(options.slices))
         progress("Loading the model", 0.05)
         segmenter = Segmenter(options.weights, options.device)
         result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress, slices=options.slices)
         progress("Writing", 0.9)
         with OutputSet() as outputs:
             write_result(result, options.output, outputs)
+            if options.report:
+                write_text(to_json(report(result, source_name(t2w))), options.report, outputs)
             if options.preview:
                 write_preview(result, options.preview, outputs)
         progress("Done", 1.0)
     found = result.measurements
     print(f"PZ {found.pz_ml:.1f} mL, CG {found.cg_ml:.1f} mL, gland {found.gland_ml:.1f} mL")
     print(result.notes[-1])
-    for path in filter(None, (options.output, options.preview)):
+    for path in filter(None, (options.output, options.report, options.preview)):
         print(f"Wrote {path}")
     return 0

@@ -19,6 +19,8 @@ MIN_PART = 3  # fewer images are no volume, and no reason to take a series apart
 MANY, MOST = 10, 0.75  # a volume among strays holds so many images, or this share of them
 MOST_TRAITS = 4  # by so many one after the other images are taken apart; each more doubles the time and tells nothing
 THICK_STEP_MM = 6.0  # slices farther apart than this, beside others in other planes, are a localiser's
+PARTED = "Its images had several series UIDs, and were put together by series number, description and places."
+CLOSEST = 0.9  # slices of one acquisition lie no nearer to each other than this share of their thickness
 DISTANT_STEPS = 20  # an image farther than so many steps from all others is none of a series that lost slices
 ALONE = "Its images had series UIDs of their own, and were put together by series number, description and geometry."
 
@@ -38,6 +40,7 @@ PARTS: tuple[tuple[str, Callable[[Header], Hashable]], ...] = (
     ("sequence", lambda header: header.sequence_name),
     ("time", lambda header: header.time),
     ("acquisition", lambda header: header.acquisition),
+    ("acquired", lambda header: header.acquired),
 )
 
 
@@ -55,15 +58,11 @@ def put_together(groups: Iterable[list[Header]]) -> list[tuple[list[Header], str
     for group in groups:
         single = len(group) < MIN_PART and all(header.frame_count == 1 and not header.frame for header in group)
         (alone if single else whole).append(group)
-    joined: list[tuple[list[Header], str]] = [(group, "") for group in whole]
-    # first within a study; where its UID is new for every file too, wherever they lie if that makes a volume, else
-    # within a folder: there others may lie that were made nameless in the same way
-    for place, has_to_fit in ((_study, False), (_anywhere, True), (_folder, False)):
+    joined = _halves(whole)
+    for key, has_to_fit in JOINED_BY:
         alike: dict[Hashable, list[list[Header]]] = defaultdict(list)
         for group in alone:
-            first = group[0]
-            named = (first.patient, first.study_date, first.modality, first.number, first.description)
-            alike[(place(first), *named)].append(group)
+            alike[key(group[0])].append(group)
         alone = []
         for like in alike.values():
             for near in _by_geometry([group[0] for group in like]):
@@ -71,24 +70,57 @@ def put_together(groups: Iterable[list[Header]]) -> list[tuple[list[Header], str
                 together = [header for group in own for header in group]
                 if len(own) < MIN_PART or (has_to_fit and not _fit(together)):
                     alone += own
-                    continue
-                studies = {header.study for header in near}
-                study = near[0].study if len(studies) == 1 else f"{near[0].patient} {near[0].study_date}"
-                uids = {"series": near[0].series, "study": study}
-                joined.append(([replace(header, **uids) for header in together], ALONE))
+                else:
+                    joined.append((_of_one_series(together), ALONE))
     return joined + [(group, "") for group in alone]
+
+
+def _halves(groups: list[list[Header]]) -> list[tuple[list[Header], str]]:
+    """Series, those joined that are parts of one volume, as where a UID is new for every folder: a sentence tells so.
+
+    They agree in all but the UID, and their slices continue or fill each other at the distance of their thickness:
+    repeats lie at the same places, or between.
+    """
+    alike: dict[Hashable, list[list[Header]]] = defaultdict(list)
+    for group in groups:
+        alike[(_study(group[0]), *_named(group[0]), _geometry(group[0]))].append(group)
+    found: list[tuple[list[Header], str]] = []
+    for like in alike.values():
+        together = Series([header for group in like for header in group])
+        together.sort()
+        whole = len(like) > 1 and _is_sound(together) and not together.is_multi_frame
+        if whole and 0 < (together.first.thickness or 0) <= together.step_mm / CLOSEST:
+            found.append((_of_one_series(together.headers), PARTED))
+        else:
+            found += [(group, "") for group in like]
+    return found
+
+
+def _of_one_series(headers: list[Header]) -> list[Header]:
+    """Images with the UIDs of the first; where those of the study differ too, a patient's of one day are one study."""
+    first = headers[0]
+    own = len({header.study for header in headers}) == 1
+    study = first.study if own else f"{first.patient} {first.study_date}"
+    return [replace(header, series=first.series, study=study) for header in headers]
 
 
 def _study(header: Header) -> Hashable:
     return header.study
 
 
-def _folder(header: Header) -> Hashable:
-    return header.file.parent
+def _named(header: Header) -> tuple[str, ...]:
+    return header.patient, header.study_date, header.modality, header.number, header.description
 
 
-def _anywhere(_: Header) -> Hashable:
-    return None
+# By what images with UIDs of their own are joined, and whether a volume has to come of it: within a study; where its
+# UID is new for every file too, wherever they lie, else within a folder, as elsewhere others may lie that were made
+# nameless in the same way; and where the numbers are new for every file too, without these.
+JOINED_BY: tuple[tuple[Callable[[Header], Hashable], bool], ...] = (
+    (lambda header: (header.study, *_named(header)), False),
+    (_named, True),
+    (lambda header: (header.file.parent, *_named(header)), False),
+    (lambda header: (header.study, *_named(replace(header, number=""))), True),
+)
 
 
 def _fit(headers: list[Header]) -> bool:

@@ -12,11 +12,10 @@ from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.geometry import SUPERIOR_AXES, orientation_code
 from proseg.images.headers import FARTHEST_MM, spacing_doubtful
-from proseg.images.nifti import NiftiHeader
+from proseg.images.nifti import SPACING_MM, NiftiHeader
 from proseg.system.temporary import TemporaryFolder
 
 MIN_SLICES = 3
-SPACING_MM = (0.05, 20.0)  # beyond these the header is wrong, whatever the scanner
 FIELD_OF_VIEW_MM = (40.0, 1000.0)  # in-plane; the smaller bound is less than a large gland
 THICK = 1.5  # an axis this much coarser than both others is the slice axis of a 2D acquisition
 CHOOSE_T2W = "Choose the axial T2W series."

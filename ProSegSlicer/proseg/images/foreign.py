@@ -15,8 +15,15 @@ CONVERT = "Convert it to NIfTI or NRRD, for example in 3D Slicer, and check left
 FETCH_ANNEX = "Fetch it with: datalad get, or git annex get."
 HEAD = 512  # bytes that are looked at
 
-# By the ending of an archive that is not opened. A .gz that is no archive is one compressed file.
-ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".7z", ".rar")
+_PACKERS = r"(bz2?|xz|lzma|zst|lz4|z)"
+# Archives that are not opened, of those in parts the first; images each compressed by itself; other formats.
+_UNREAD = re.compile(
+    rf"\.(tar(\.(gz|{_PACKERS}))?|t(gz|bz2?|xz|zst|lz)|(7z|rar)(\.0*1)?|zip\.0*1|zipx|iso"
+    rf"|(nrrd|nhdr|mha|mhd|hdr)\.(gz|{_PACKERS})|(nii|img)\.{_PACKERS}|(mnc|gipl)(\.gz)?|mg[hz])$",
+    re.IGNORECASE,
+)
+_LATER_PART = re.compile(r"\.part0*([2-9]|[1-9]\d+)\.rar$", re.IGNORECASE)
+_PACKED_SLICE = re.compile(rf"\.(dcm|ima|dicom)\.(gz|{_PACKERS})$", re.IGNORECASE)
 _STARTS = (  # what a file is, by its first bytes
     (rb"version https://git-lfs", "a Git LFS pointer, not the image itself", "Fetch it with: git lfs pull."),
     (rb"(\.\./)*(\.git)?/?annex/objects/", "a git-annex (DataLad) pointer, not the image itself", FETCH_ANNEX),
@@ -64,6 +71,8 @@ def what_is(path: Path) -> tuple[str, str] | None:
             return "a compressed tar archive", UNPACK
         if inside.startswith(b"\x1f\x8b"):
             return "compressed by gzip twice", "Unpack it once."
+        if is_unread(path.name) or is_packed_slice(path.name):
+            return "compressed by gzip, which is read of NIfTI alone", "Unpack it first."
         return None
     if _is_tar(head):
         return "a tar archive", UNPACK
@@ -108,9 +117,14 @@ def has_bytes(path: Path) -> bool:
     )
 
 
-def is_archive(name: str) -> bool:
-    """Whether a file is an archive that is not opened, by its name."""
-    return name.lower().endswith(ARCHIVE_ENDINGS)
+def is_unread(name: str) -> bool:
+    """Whether a file is, by its name, an image or an archive of images that is not read here."""
+    return _UNREAD.search(name) is not None and not _LATER_PART.search(name)
+
+
+def is_packed_slice(name: str) -> bool:
+    """Whether a file is one DICOM file compressed by itself, by its name."""
+    return _PACKED_SLICE.search(name) is not None
 
 
 def refuse(path: Path, name: str) -> None:

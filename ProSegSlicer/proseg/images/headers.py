@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
-from proseg.images.nifti import header_file, is_zipped, open_any, orientation_assumed, read_header
+from proseg.images.nifti import contradiction, header_file, is_zipped, open_any, orientation_assumed, read_header
 
 EXPORT_AGAIN = "Export or copy the image again and retry."
 MAX_VOXELS = 2**26  # 1024 × 1024 × 64; with one larger the memory needed would pass 2 GB
@@ -33,6 +33,7 @@ _META_NUMBERS = (
 )
 _META_DIRECTIONS = {"transformmatrix", "rotation", "orientation"}
 _ANATOMICAL = r"(right|left)-(anterior|posterior)-(superior|inferior)(-time)?|[rl][ap][si]t?"  # spaces of NRRD
+_NRRD_TEXT, _NRRD_BINARY = ("txt", "text", "ascii", "hex"), ("raw", "gz", "gzip")
 _META_COUNTS = ("ndims", "elementnumberofchannels")
 _MOST_DIMENSIONS = 10  # ITK's MetaImage keeps room for so many
 
@@ -120,9 +121,20 @@ def _rest(file: BinaryIO, enough: int) -> int:
 def _check_nrrd(path: Path, name: str) -> None:
     """Refuse a header that is too long, speaks of too much or names files elsewhere."""
     fields = _nrrd_fields(path, name)
-    if fields.get("encoding", "").lower() in ("bzip2", "bz2"):
+    encoding = {"bz2": "bzip2"}.get(fields.get("encoding", "").lower(), fields.get("encoding", "").lower())
+    if encoding not in (*_NRRD_TEXT, *_NRRD_BINARY):
         raise InputError(
-            f"{name} is compressed by bzip2, which cannot be read here.", "Save it with encoding gzip or raw."
+            f"{name} is written with the encoding {encoding or 'of no name'}, which cannot be read here.",
+            "Save it with encoding gzip or raw.",
+        )
+    if "space directions" not in fields and {"space", "spacings"} <= set(fields):
+        raise InputError(
+            f"{name} names a space but no directions in it, so nothing tells how its voxels lie.",
+            "Save it again with 'space directions', or without 'space'.",
+        )
+    if encoding in _NRRD_BINARY and "endian" not in fields and not re.search(r"char|int8", fields.get("type", "")):
+        raise InputError(
+            f"{name} does not tell the order of its bytes.", "Add a line 'endian: little' or 'endian: big'."
         )
     check_size(_wholes(fields.get("sizes", "1").split(), name), 1, name)
     if "datafile" in fields:
@@ -191,7 +203,7 @@ def missing_fields(path: Path, kind: str) -> tuple[QualityFlag, ...]:
     """What a reviewer should know of a header that ``check_header`` let pass, and that leaves out a place or a size.
 
     Returns:
-        ``orientation_assumed``, ``spacing_doubtful``, or both; only of ``NRRD`` and ``MetaImage``.
+        ``orientation_assumed``, ``spacing_doubtful`` and ``placing_contradicts``; only of ``NRRD`` and ``MetaImage``.
     """
     flags = []
     if kind == "NRRD":
@@ -206,6 +218,10 @@ def missing_fields(path: Path, kind: str) -> tuple[QualityFlag, ...]:
             flags.append(orientation_assumed("The MetaImage header gives no orientation"))
         if not {"elementspacing", "elementsize"} & set(fields):
             flags.append(spacing_doubtful("The MetaImage header gives no voxel size, so 1 mm was taken"))
+        elif "-" in fields.get("elementspacing", fields.get("elementsize", "")):
+            flags.append(
+                contradiction("The MetaImage header has a negative voxel size, which was taken for a mirrored axis")
+            )
     return tuple(flags)
 
 

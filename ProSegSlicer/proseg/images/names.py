@@ -18,14 +18,18 @@ RESULT_ENDINGS = (".seg.nrrd", ".seg.nhdr")  # segmentations, ours and Slicer's,
 
 # Words, matched whole; "labelsTr" is one as data sets write it.
 _LABELS = (
-    r"seg|segs|segmentations?|labels?(tr|ts|val)?|labelmaps?|masks?|zones?|gland|truth|gt|groundtruth|annotations?|rois?|"
-    r"contours?|anatomy|lesions?|tumou?rs?|pred|predictions?|uncertainty|pz|cg|tz|wg"
+    r"[dm]?segs?|probsegs?|segmentations?|labels?(tr|ts|val)?|lbls?|labelmaps?|masks?|zones?|gland|truth|gt|groundtruth|annotations?|rois?|"
+    r"contours?|anatomy|lesions?|tumou?rs?|pred|predictions?|prob|probs|binary|wholegland|uncertainty|pz|cg|tz|wg"
 )
 _READERS = r"(reader|rater|expert|observer|annotator)[0-9a-z]?"  # whose label map it is
-_OTHERS = r"adc|dwi|hbv|hbval|diff\w*|b[0-9]{2,4}|dce|t1w?|sag|sagittal|cor|coronal|ktrans|pd|pdw|perf\w*"
+_OTHERS = (
+    r"adc|e?dwi|hbv|hbval|b[\W_]?vals?|high[\W_]?b|diff[a-z]*|b[0-9]{2,4}|dce|dyn[a-z]*|t1[a-z]*|sag|sagittal|cor|coronal|"
+    r"ktrans|pd|pdw|perf[a-z]*|flair|swi|t2[\W_]?maps?|t2[\W_]?mapping|t2[\W_]?star[a-z]*"
+)
 _T2 = r"t2|t2w|t2_?tse\w*|t2_?weighted"
 
-_LABEL_FOLDERS = rf"{_LABELS}|delineations?|derivatives|readers?"  # of label maps, somewhere above them
+# Of label maps, somewhere above them.
+_LABEL_FOLDERS = rf"{_LABELS}|delineations?|derivatives|readers?|infer(ence|s|tr|ts)?|nnunet_results"
 _MADE_FOLDERS = r"derivatives|labels?(tr|ts|val)?|masks?|segs?|segmentations?"
 _CHANNEL_FOLDERS = r"images(tr|ts|val|va)"  # as nnU-Net wants them
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
@@ -105,24 +109,20 @@ def _channels(folders: dict[PurePath, list[Path_]]) -> set[Path_]:
 
 def _in_trees(folders: dict[PurePath, list[Path_]], known: set[Path_]) -> set[Path_]:
     """The label maps in trees of their own: below where their way parts from that of an image of the same patient."""
-    by_name: dict[tuple[str, ...], list[Path_]] = defaultdict(list)
-    by_folder: dict[str, list[Path_]] = defaultdict(list)
+    of_patient: dict[tuple[str, ...], list[Path_]] = defaultdict(list)
     files = [file for members in folders.values() for file in members]
     for file in files:
         if file not in known and not _says(_stem(file), _LABELS):
-            if words := _patient(file):
-                by_name[words].append(file)
-            else:  # "t2.nii" in the patient's folder
-                by_folder[file.parent.name.lower()].append(file)
+            of_patient[_patient(file) or _words(file.parent.name)].append(file)  # "t2.nii" in the patient's folder
     found: set[Path_] = set()
     for file in files:
         # "lesion/ann/t2.nii" is a patient with a lesion; what lies in "derivatives" was made from an image in any case
         told = _LABEL_FOLDERS if _says(_stem(file), _LABELS) or not _says(_stem(file), _T2) else _MADE_FOLDERS
         if not any(_says(part, told) for part in file.parent.parts):
             continue
-        words = tuple(re.findall(r"[a-z0-9]+", _stem(file).lower()))
-        images = [image for n in range(1, len(words) + 1) for image in by_name.get(words[:n], ())]
-        images += [image for part in {*file.parent.parts} for image in by_folder.get(part.lower(), ())]
+        words = _words(_stem(file))
+        named = {*(words[:n] for n in range(1, len(words) + 1)), *map(_words, file.parent.parts)}
+        images = [image for patient in sorted(named - {()}) for image in of_patient.get(patient, ())]
         if any(image != file and _is_labels_of(file, image, told) for image in images[:MOST_COMPARED]):
             found.add(file)
     return found
@@ -131,7 +131,7 @@ def _in_trees(folders: dict[PurePath, list[Path_]], known: set[Path_]) -> set[Pa
 def _patient(image: PurePath) -> tuple[str, ...]:
     """The words of an image's name before the first that names a contrast, or the number of its first channel."""
     words: list[str] = []
-    for word in re.findall(r"[a-z0-9]+", _stem(image).lower()):
+    for word in _words(_stem(image)):
         if re.fullmatch(f"{_T2}|{_OTHERS}|0000", word):
             break
         words.append(word)
@@ -149,7 +149,7 @@ def _is_labels_of(labels: PurePath, image: PurePath, told: str) -> bool:
 
 def _alike(labels: PurePath, image: PurePath) -> bool:
     """Whether a label map's name is that of an image with words of labels added, or without, in common folders."""
-    words, own = (re.split(r"[^a-z0-9]+", _stem(file).lower()) for file in (image, labels))
+    words, own = (_words(_stem(file)) or ("",) for file in (image, labels))
     rest = [word for word in own if not re.fullmatch(f"{_LABELS}|{_READERS}", word)]
     # "truth" beside "t2"; "Case00_segmentation" beside "Case00"; "ann_mask" beside "ann_t2w"
     return not rest or rest[0] == words[0]
@@ -159,6 +159,17 @@ def _stem(file: PurePath) -> str:
     return file.name[: len(file.name) - len(image_ending(file.name))]
 
 
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a name in lower case."""
+    return tuple(re.findall(r"[a-z0-9]+", _parted(text)))
+
+
+def _parted(text: str) -> str:
+    """A name in lower case, words in ``CamelCase`` parted as others are."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z][a-z])", "_", text).lower()
+
+
 def _says(text: str, words: str) -> bool:
     """Whether a name has a whole word that matches the pattern."""
-    return re.search(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])", text.lower()) is not None
+    whole = rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])"
+    return any(re.search(whole, name) for name in (text.lower(), _parted(text)))

@@ -26,6 +26,7 @@ SCANNER = 1  # the code of a form in the scanner's coordinates
 SAME_MM = 0.1  # forms that nowhere in the image lie farther apart say the same
 NEAR_MM = 2.0  # a qform without a code that lies no farther from the sform is one that was left there
 SKEW = 1e-4  # cosine between two axes that ITK takes for perpendicular
+SPACING_MM = (0.05, 20.0)  # beyond these the header is wrong, whatever the scanner
 SAME_SIZE = 0.01  # a share of a voxel's size
 _MM = {1: 1000.0, 3: 0.001}  # of a unit by its code, metre and micrometre; all others are taken for mm
 _LPS = np.array([-1.0, -1.0, 1.0])  # NIfTI's axes grow to right and anterior
@@ -73,15 +74,29 @@ class NiftiHeader:
 
     @property
     def unit_mm(self) -> float:
-        """Millimetres of the header's unit."""
-        return _MM.get(self.units & 7, 1.0)
+        """Millimetres of the header's unit; 1 where sizes can only be mm, whatever the unit says."""
+        told = _MM.get(self.units & 7, 1.0)
+        return 1.0 if self._possible(1.0) and not self._possible(told) else told
+
+    @property
+    def has_wrong_unit(self) -> bool:
+        """Whether the voxel sizes would be impossible in the unit that the header names."""
+        return self.unit_mm != _MM.get(self.units & 7, 1.0)
+
+    def _possible(self, mm: float) -> bool:
+        """Whether a voxel can measure so many units of ``mm`` along each axis."""
+        sizes = mm * (np.linalg.norm(np.reshape(self.srow, (3, 4))[:, :3], axis=0) if self._has_sform() else self.zooms)
+        return bool((SPACING_MM[0] <= sizes).all() and (sizes <= SPACING_MM[1]).all())
+
+    def _has_sform(self) -> bool:
+        axes = np.reshape(self.srow, (3, 4))
+        return self.sform_code > 0 and bool(np.isfinite(axes).all()) and abs(np.linalg.det(axes[:, :3])) >= 1e-12
 
     def sform(self) -> np.ndarray | None:
         """The sform as an affine (3, 4) from voxels i, j, k to mm in LPS; None where it is not given or flat."""
-        affine = np.array(self.srow).reshape(3, 4)
-        if self.sform_code <= 0 or not np.isfinite(affine).all() or abs(np.linalg.det(affine[:, :3])) < 1e-9:
+        if not self._has_sform():
             return None
-        return affine * _LPS[:, None] * self.unit_mm
+        return np.reshape(self.srow, (3, 4)) * _LPS[:, None] * self.unit_mm
 
     def qform(self) -> np.ndarray | None:
         """The qform likewise; None where it is not given. The formula is nifti1.h's, method 2."""
@@ -123,14 +138,21 @@ class NiftiHeader:
         last digit, and takes voxel sizes from ``pixdim`` alone.
         """
         name, affine = self.followed()
+        if self.has_wrong_unit or (affine is None and self.sform_code > 0):  # an sform that is flat
+            return True
         return min(self.pixdim[1:4]) < 0 or (name == "sform" and (skew(affine) > SKEW or self._has_other_sizes(affine)))
 
     def placing_flags(self) -> tuple[QualityFlag, ...]:
         """What a reviewer should know of the place: ``orientation_assumed`` or ``placing_contradicts``, or nothing."""
         name, affine = self.followed()
-        if affine is None:
-            return (orientation_assumed(f"The {self.kind} header gives no orientation"),)
         said = []
+        if self.has_wrong_unit:
+            said.append(
+                "The header names another unit than mm, in which its voxel sizes would be impossible: mm were taken"
+            )
+        if affine is None:
+            assumed = orientation_assumed(f"The {self.kind} header gives no orientation")
+            return (assumed, *map(contradiction, said))
         sform, qform = self.sform(), self.qform()
         if sform is not None and qform is not None and (apart := self._apart(sform, qform)) > SAME_MM:
             other = "sform" if name == "qform" else "qform"
@@ -147,10 +169,7 @@ class NiftiHeader:
                 f"The header has a negative voxel size: the {name} was followed, and programs that believe the sign, "
                 "as 3D Slicer does, show the image mirrored"
             )
-        return tuple(
-            QualityFlag("placing_contradicts", Severity.WARNING, f"{sentence}: check where the contours lie.")
-            for sentence in said
-        )
+        return tuple(map(contradiction, said))
 
     def stamp(self, file: bytes) -> bytes:
         """A NIfTI-1 file of an image on the same voxels, with this header's forms, codes, voxel sizes and unit.
@@ -209,6 +228,11 @@ class NiftiHeader:
         last = np.array(self.size[:3]) - 1
         corners = np.array([[i, j, k, 1] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
         return float(np.linalg.norm((one - other) @ corners.T, axis=0).max())
+
+
+def contradiction(sentence: str) -> QualityFlag:
+    """The flag for a header that contradicts itself; the sentence, without its end, says how and what was followed."""
+    return QualityFlag("placing_contradicts", Severity.WARNING, f"{sentence}: check where the contours lie.")
 
 
 def orientation_assumed(why: str) -> QualityFlag:

@@ -16,20 +16,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from proseg.dicom.meta import head_of, is_dicom, is_mr_image
 from proseg.errors import InputError
-from proseg.images.foreign import has_bytes, is_absent, is_archive
+from proseg.images.foreign import has_bytes, is_absent, is_packed_slice, is_unread
 from proseg.images.names import IMAGE_ENDINGS, RESULT_ENDINGS, companions, image_ending
 from proseg.reading.archives import ENDING, Archive, within_zip
 from proseg.system.folders import walk
 from proseg.system.temporary import private_folder
+
+if TYPE_CHECKING:
+    from proseg.dicom.headers import Header
 
 MAX_ID_BYTES = 160  # leaves room for an ending and for a temporary file's name in the 255 of a file system
 GIVE_A_FOLDER = "Give a folder or ZIP with NIfTI, NRRD or MetaImage files, or with DICOM studies."
 
 # Endings of what may be a DICOM file or a folder; of an image or an archive what is not here is a case by its name.
 _ABSENT = re.compile(r"(\.(dcm|ima|dicom|zip|\d+))?", re.IGNORECASE)
+RESULT_MODALITIES = {"SEG", "RTDOSE", "RTSTRUCT"}
 RESULTS = "results.csv"  # the table of a batch
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')  # on any system: a batch's results travel
 _STARTS_BADLY = re.compile(r"^[-=+@]")  # an option on a command line, a formula in a spreadsheet
@@ -113,7 +118,11 @@ def find_cases(
         if (study := _study([file for file in files if not image_ending(file.name)])) is not None:
             dicom[place] = study
         else:
-            gone = [file for file in files if _ABSENT.fullmatch(file.suffix) and is_absent(file)]
+            gone = [
+                file
+                for file in files
+                if is_packed_slice(file.name) or (_ABSENT.fullmatch(file.suffix) and is_absent(file))
+            ]
             # a folder with others in it would be read with the studies that lie there
             absent += [place] if len(gone) > 1 and not any(path.is_dir() for path in place.iterdir()) else gone
     if root in closed:
@@ -152,7 +161,7 @@ def _has_ending(name: str, endings: tuple[str, ...]) -> bool:
 
 
 def _is_image(file: Path) -> bool:
-    if is_archive(file.name) and (file.is_file() or file.is_symlink()):
+    if is_unread(file.name) and (file.is_file() or file.is_symlink()):
         return True
     if not image_ending(file.name) or _has_ending(file.name, RESULT_ENDINGS):
         return False
@@ -213,24 +222,48 @@ def _packed(file: Path, temporary: Path, known: set[str], beside: set[Path]) -> 
 
 
 def _study(files: Sequence[Path]) -> str | None:
-    """The study of a folder's DICOM files, by the first image among them; None where there is no MR image.
+    """The study of a folder's DICOM files, by the first images among them; None where there is none but of results.
 
-    Where no header can be read, a damaged MR image still makes the folder a study, of its own, so that it is told.
+    Where the UID is new for every file, it is the patient's of that day. Where no header can be read, a damaged MR
+    image still makes the folder a study, of its own, so that it is told.
     """
+    first: Header | None = None
     damaged = None
-    for file in files:
-        try:
-            if file.name.upper() == "DICOMDIR" or not file.is_file() or not is_dicom(file):
-                continue
-            from proseg.dicom.headers import read_header
+    for file in _dicom_among(files):
+        from proseg.dicom.headers import read_header
 
-            if header := read_header(file):
-                return f"{header.study} {header.patient}" if header.study else str(file.parent)
-            if is_mr_image(head_of(file)):
-                damaged = str(file.parent)
+        try:
+            header = read_header(file)
+            if header is None:
+                damaged = str(file.parent) if is_mr_image(head_of(file)) else damaged
+            elif header.modality in RESULT_MODALITIES:
+                continue
+            elif not header.study:
+                return str(file.parent)
+            elif first is None and header.patient.strip("^"):  # the next tells whether the UID is new for every file
+                first = header
+            elif first and header.study != first.study and _alike(header, first):
+                return f"{header.patient} on {header.study_date}"
+            else:
+                first = first or header
+                break
         except OSError:  # unreadable: told when the case that it belongs to is read
             continue
-    return damaged
+    return f"{first.study} {first.patient}" if first else damaged
+
+
+def _dicom_among(files: Sequence[Path]) -> Iterator[Path]:
+    for file in files:
+        with suppress(OSError):
+            if file.name.upper() != "DICOMDIR" and file.is_file() and is_dicom(file):
+                yield file
+
+
+def _alike(one: Header, other: Header) -> bool:
+    """Whether two images are of one series but for their UIDs."""
+    return all(
+        getattr(one, what) == getattr(other, what) for what in ("patient", "study_date", "number", "description")
+    )
 
 
 def _studies(dicom: dict[Path, str]) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from proseg.errors import InputError
 from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
 from proseg.images.files import image_format, is_whole, placing, read_image_file
-from proseg.images.foreign import is_absent, refuse, what_is
+from proseg.images.foreign import is_absent, is_packed_slice, refuse, what_is
 from proseg.images.names import RESULT_ENDINGS, companions
 from proseg.reading.archives import Archive, is_zip, unpacked, within_zip
 from proseg.system.folders import walk
@@ -57,12 +57,15 @@ def read_t2w(path: str | Path) -> T2WImage:
 
 def _read_folder(folder: Path) -> T2WImage:
     """The DICOM study of a folder; what stands in it for files that are not here is told."""
-    absent = [place / name for place, names in walk(folder) for name in names if is_absent(place / name)]
+    files = (place / name for place, names in walk(folder) for name in names)
+    absent = [file for file in files if is_packed_slice(file.name) or is_absent(file)]
     if not absent:
         return read_dicom(folder)
     said = what_is(absent[0]) or ("not here", "Copy or fetch it again.")
     names = ", ".join(path.name for path in absent[:LISTED]) + (" …" if len(absent) > LISTED else "")
-    many = f"{len(absent)} files in {folder} are not here, only links or pointers to them" if len(absent) > 1 else ""
+    packed = all(is_packed_slice(file.name) for file in absent)
+    how = "compressed each by itself" if packed else "not here, only links or pointers to them"
+    many = f"{len(absent)} files in {folder} are {how}" if len(absent) > 1 else ""
     sentence = f"{many or f'The file {absent[0].name} in {folder} is {said[0]}'}"
     try:
         image = read_dicom(folder)
@@ -71,7 +74,8 @@ def _read_folder(folder: Path) -> T2WImage:
     flag = QualityFlag(
         "files_not_here",
         Severity.WARNING,
-        f"{len(absent)} file{'s' if len(absent) > 1 else ''} of the folder, only links or pointers, could not be read: "
+        f"{len(absent)} file{'s' if len(absent) > 1 else ''} of the folder could not be read, as "
+        f"{'compressed each by itself' if packed else 'they are only links or pointers'}: "
         "slices may be missing at either end.",
     )
     return replace(image, flags=(flag, *image.flags))

@@ -46,10 +46,11 @@ def clean_up(
 ) -> np.ndarray:
     """Labels of the largest piece of gland, with its holes filled and its islands gone.
 
-    PZ ends towards the base, and CG towards the apex, with a slice in which it is believed; further ones go to what is
-    likelier without it. Holes are filled slice by slice, which includes those closed in 3D; a filled voxel takes the
-    more probable zone. Specks in the slices at either end are dropped. PZ that CG encloses in a slice joins it. Of each
-    zone, pieces below `ISLAND_ML` join the other zone, unless the piece is all there is of that zone.
+    In its half of the gland PZ ends towards the base, and CG towards the apex, with a slice in which it is believed;
+    further ones go to what is likelier without it. Holes are filled slice by slice, which includes those closed in 3D;
+    a filled voxel takes the more probable zone. Specks in the slices at either end are dropped. PZ that CG encloses in
+    a slice joins it. Of each zone, pieces below `ISLAND_ML` join the other zone, unless the piece is all there is of
+    that zone.
 
     Args:
         probabilities: (3, K, J, I), background, PZ and CG, summing to 1.
@@ -141,13 +142,16 @@ def _without_doubtful_ends(probabilities: np.ndarray, gland: np.ndarray, least: 
     The base of a gland is mostly CG and its apex mostly PZ, and where the other zone peters out the network believes
     in it too readily: half believed in a slice, it is mostly not there. Such a slice is left with what else it may be.
     Between slices in which a zone is believed, and where it is believed in none, it stays: a hole would be worse.
-    Arguments are those of `slice_belief` and `clean_up`.
+    So it does beyond the middle of the gland, where its end is not: in a gland of 315 mL the PZ was just not believed
+    from two fifths of the height upwards, and went. Arguments are those of `slice_belief` and `clean_up`.
     """
     kept = probabilities.copy()
+    filled = np.flatnonzero(gland.any(axis=(1, 2)))
+    above = (filled[0] + filled[-1]) // 2 + 1  # the first slice of the half towards the base
     for zone in (PZ, CG):
         believed = np.flatnonzero(slice_belief(probabilities, gland, zone) >= least)
         if believed.size:
-            beyond = np.s_[believed[-1] + 1 :] if zone == PZ else np.s_[: believed[0]]
+            beyond = np.s_[max(believed[-1] + 1, above) :] if zone == PZ else np.s_[: min(believed[0], above)]
             kept[zone, beyond] = 0
     return kept
 

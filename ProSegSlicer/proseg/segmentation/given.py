@@ -11,16 +11,19 @@ from proseg.labels import CG, PZ
 TOLERANCE_MM = 0.01
 
 
-def labels_on_grid(labelmap: sitk.Image, image: sitk.Image, name: str = "the labelmap") -> sitk.Image:
+def labels_on_grid(
+    labelmap: sitk.Image, image: sitk.Image, name: str = "the labelmap", may_be_empty: bool = False
+) -> sitk.Image:
     """The labelmap on the exact grid of the image. One cropped to its segments, as Slicer saves them, is put in place.
 
     Args:
         labelmap: 0 background, 1 PZ, 2 CG; on the image's grid, or on a part of it.
         image: the T2W image.
         name: what errors call the labelmap.
+        may_be_empty: whether labels without any gland say something, as where slices are given that have none.
 
     Raises:
-        InputError: it lies on another grid, holds other values, or is empty.
+        InputError: it lies on another grid, holds other values, or is empty and may not be.
     """
     if labelmap.GetDimension() != 3 or labelmap.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(f"{name} is not one volume of labels.", "Save it as one labelmap: 0 background, 1 PZ, 2 CG.")
@@ -40,7 +43,7 @@ def labels_on_grid(labelmap: sitk.Image, image: sitk.Image, name: str = "the lab
     values = sitk.GetArrayFromImage(labelmap)
     if found := sorted(set(np.unique(values).tolist()) - {0, PZ, CG}):
         raise InputError(f"{name} holds the value {found[0]:g}.", "Its values must be 0 background, 1 PZ, 2 CG.")
-    if not values.any():
+    if not (may_be_empty or values.any()):
         raise InputError(f"{name} is empty.", "Give labels that have some of the gland.")
     stop = start + np.array(labelmap.GetSize())
     if (start < 0).any() or (stop > np.array(image.GetSize())).any():

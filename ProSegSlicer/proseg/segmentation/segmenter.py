@@ -19,7 +19,7 @@ from proseg.flags import QualityFlag, Severity
 from proseg.images.checks import T2WImage, check_t2w
 from proseg.images.geometry import from_lps, grid_of, input_slice_indices, superior_mm, to_lps
 from proseg.model.devices import choose_device
-from proseg.model.follower import Follower
+from proseg.model.follower import Follower, load_follower
 from proseg.model.weights import load_model
 from proseg.segmentation.cleanup import clean_up, raw_labels
 from proseg.segmentation.ends import check_slices
@@ -154,7 +154,7 @@ class Segmenter:
             InputError: the image, the labels or the slices cannot be used, or ``known`` is of another image.
         """
         t2w = image if isinstance(image, T2WImage) else check_t2w(image)
-        given = to_lps(labels_on_grid(labelmap, t2w.image))
+        given = to_lps(labels_on_grid(labelmap, t2w.image, may_be_empty=bool(slices)))
         check_slices(given.GetSize()[2], first, last, *slices)
         if known is None:
             known = self.segment(t2w, psa_ng_ml, progress)
@@ -166,7 +166,7 @@ class Segmenter:
     @cached_property
     def follower(self) -> Follower:
         """What draws slices after those that a reader gives; loaded when it is first asked for."""
-        return Follower().eval()
+        return load_follower()
 
     @staticmethod
     def _on_input_grid(labels: np.ndarray, prediction: Prediction, lps: sitk.Image, image: sitk.Image) -> sitk.Image:

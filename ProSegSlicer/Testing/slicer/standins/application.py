@@ -105,7 +105,7 @@ class SegmentEditor:
     """
 
     def __init__(self) -> None:
-        self._logic, self.editor = None, self
+        self._logic, self.editor, self.isEntered, self._source = None, self, False, None
 
     def self(self) -> SegmentEditor:
         """The scripted module's widget."""
@@ -117,9 +117,13 @@ class SegmentEditor:
             self._logic = slicer.vtkSlicerSegmentEditorLogic()
             self._logic.SetMRMLApplicationLogic(scenes._outside()[1])
             self._logic.SetMRMLScene(scenes.mrml_scene())
-        self._logic.SetSegmentEditorNode(
-            scenes.mrml_scene().GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
-        )
+        node = scenes.mrml_scene().GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+        self._logic.SetSegmentEditorNode(node)
+        before, self._source = self._source, node.GetSourceVolumeNode()
+        if self._source is not None and self._source is not before:  # it is shown in all slice views
+            for composite in scenes.nodes_of("vtkMRMLSliceCompositeNode"):
+                composite.SetBackgroundVolumeID(self._source.GetID())
+                composite.SetForegroundVolumeID(None)
 
     def saveStateForUndo(self) -> None:
         """Keep the segmentation as it is."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from proseg.model.preprocessing import PIXEL_MM
 from training.data import preprocess
@@ -160,6 +161,16 @@ def test_saved_arrays_come_back_as_they_were_in_order_of_id(tmp_path: Path, arra
         there, back = getattr(arrays, name), getattr(first, name)
         assert there.dtype == back.dtype
         np.testing.assert_array_equal(there, back)
+
+
+def test_a_truncated_gland_gets_its_rim_back(tmp_path: Path) -> None:
+    whole = zones()
+    short = whole * ndimage.binary_erosion(whole > 0, np.ones((1, 3, 3)))  # a pixel, twice what is given back
+    made = {name: prepare(write_case(tmp_path / name, drawn)) for name, drawn in (("whole", whole), ("short", short))}
+    grown = prepare(write_case(tmp_path / "short", short), grow=True).labels
+    less, more = (np.count_nonzero(made[name].labels) for name in ("short", "whole"))
+    assert np.count_nonzero(grown) == pytest.approx((less + more) / 2, rel=0.03)
+    assert set(np.unique(grown)) == {0, GLAND_UNKNOWN_ZONE}
 
 
 def test_the_command_prepares_a_whole_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -387,7 +387,17 @@ def test_coarse_pixels_first_need_to_know_how_far_the_training_is(capsys: pytest
     assert parse(["--out", "run", "--progressive", "--budget-patches", "10"]).progressive
 
 
-@pytest.mark.parametrize("option", [("--harsh",), ("--progressive", "--budget-patches", "10"), ("--thin-pz", "5")])
+LOOKS = [("--harsh",), ("--treated",), ("--raw-scans",), ("--progressive", "--budget-patches", "10")]
+
+
+@pytest.mark.parametrize("option", LOOKS)
+def test_a_store_has_looks_of_its_own(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--out", "run", "--store", "patches", *option])
+    assert "when a store is made" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [*LOOKS, ("--thin-pz", "5"), ("--ends", "1")])
 def test_what_the_locator_cannot_do_is_refused(option: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--out", "run", "--task", "locate", *option])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -23,11 +25,9 @@ def test_a_spacer_lies_behind_the_gland_and_is_bright(phantom) -> None:
 
 
 def test_the_page_counts_what_was_drawn_and_told() -> None:
-    text = " ".join(
-        page([Judged(5.0, True, False, 6.0), Judged(3.0, False, False, 3.0), Judged(0.5, False, True)]).split()
-    )
-    assert "of 3 cases, was drawn (more than 2 mL of it) in 2." in text
-    assert "told of 1 of these, and falsely of 1 of the 3 cases" in text
-    assert "The gland grew by 3.0 mL on average, 6.0 mL at most." in text
-    assert "which the shipped networks have learned from" in text
-    assert "have learned from none" in page([Judged(5.0, True, False)], new=True)
+    cases = [Judged(5.0, True, False, 6.0), Judged(3.0, False, False, 3.5), Judged(0.5, False, True, -0.5)]
+    text = " ".join(page(cases, [Path("a.pt"), Path("b.pt")]).split())
+    assert "in 2 cases more than 2 mL of it were drawn, 4.0 mL on the mean" in text
+    assert "the gland grew by 3.0 mL on the mean of all cases, by 6.0 mL at most" in text
+    assert "told of 1 of these (50%), and falsely of 1 of the 3 cases as they are (33%)" in text
+    assert "3 cases that none of the 2 weights files has learned from" in text
