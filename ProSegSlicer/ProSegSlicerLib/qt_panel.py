@@ -252,7 +252,10 @@ class Panel(VTKObservationMixin):
             except InputError:  # without a grid there are no zones
                 pass
         with busy():
-            self.refresh()
+            if self.is_seen():
+                self.refresh()
+            else:  # painting is not to wait for figures that nobody sees; but a file may be saved, with its sign-off
+                self.review.show(self._segmentation)
 
     def _show_in_views(self) -> None:
         """Show the uncertainty, or not, and turn the views, as ticked."""

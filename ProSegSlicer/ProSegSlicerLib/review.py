@@ -13,6 +13,7 @@ import json
 import zlib
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -289,8 +290,9 @@ def _packed(labels: np.ndarray) -> str:
     return f"{size}:{base64.b64encode(zlib.compress(labels.astype(np.uint8).tobytes(), PACKED)).decode()}"
 
 
+@lru_cache(maxsize=1)  # asked for at each look, and of a large image it takes a while
 def _unpacked(text: str) -> np.ndarray | None:
-    """The inverse of ``_packed``; None for text that somebody else wrote."""
+    """The inverse of ``_packed``, not to be written to; None for text that somebody else wrote."""
     try:
         size, _, content = text.partition(":")
         values = zlib.decompress(base64.b64decode(content, validate=True))

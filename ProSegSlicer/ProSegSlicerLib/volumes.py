@@ -120,21 +120,26 @@ def slice_centre(labelmap: sitk.Image, index: int) -> tuple[float, float, float]
 
     In a slice without labels it is the middle of all labels' box, and without any label that of the slice.
     """
-    return _centre(labelmap, by_slice(labelmap), index)
+    labels = by_slice(labelmap)
+    here = labels[index] if 0 <= index < len(labels) else np.zeros_like(labels[0])
+    return _centre(labelmap, here, labels.any(axis=0), index)
 
 
 def slice_centres(labelmap: sitk.Image) -> tuple[tuple[float, float, float], ...]:
     """``slice_centre`` of all slices, the first of them first."""
     labels = by_slice(labelmap)
-    return tuple(_centre(labelmap, labels, index) for index in range(len(labels)))
+    gland = labels.any(axis=0)
+    return tuple(_centre(labelmap, labels[index], gland, index) for index in range(len(labels)))
 
 
-def _centre(labelmap: sitk.Image, labels: np.ndarray, index: int) -> tuple[float, float, float]:
-    here = np.argwhere(labels[index]) if 0 <= index < len(labels) else np.empty((0, 2))
-    if not len(here):
-        here = np.argwhere(labels.any(axis=0))
-    middle = (here.min(axis=0) + here.max(axis=0)) / 2 if len(here) else (np.array(labels.shape[1:]) - 1) / 2
-    ijk = np.insert(middle[::-1].astype(float), slice_axis(labelmap), index)
+def _centre(labelmap: sitk.Image, here: np.ndarray, gland: np.ndarray, index: int) -> tuple[float, float, float]:
+    """The middle of the box around a slice's labels, or where it has none around ``gland``, all slices' together."""
+    middle = []
+    for axis in (1, 0):
+        found = np.flatnonzero(here.any(axis=axis))
+        found = found if len(found) else np.flatnonzero(gland.any(axis=axis))
+        middle.append((found[0] + found[-1]) / 2 if len(found) else (here.shape[1 - axis] - 1) / 2)
+    ijk = np.insert(np.array(middle[::-1], float), slice_axis(labelmap), index)
     right, anterior, superior = (matrix_of(labelmap) @ [*ijk, 1])[:3]
     return float(right), float(anterior), float(superior)
 

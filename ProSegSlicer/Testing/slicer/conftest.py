@@ -129,11 +129,58 @@ def view(stage: Any, scene: Any) -> Any:
     return scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
 
 
+@pytest.fixture
+def add_view(scene: Any) -> Iterator[Any]:
+    """Makes a slice view with its logic, as Slicer's layout does; gives its composite node."""
+    import vtk
+
+    from ProSegSlicerLib.scene import application_logic
+
+    logics = vtk.vtkCollection()
+
+    def add(name: str) -> Any:
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLScene(scene)
+        logic.SetMRMLApplicationLogic(application_logic())
+        logic.AddSliceNode(name)
+        logics.AddItem(logic)
+        return logic.GetSliceCompositeNode()
+
+    application_logic().SetSliceLogics(logics)
+    yield add
+    application_logic().SetSliceLogics(None)
+    for logic in map(logics.GetItemAsObject, range(logics.GetNumberOfItems())):
+        for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
+            scene.RemoveNode(node)
+
+
+@pytest.fixture
+def patients(case: Any, scene: Any, view: Any) -> tuple[Any, Any, Any, Any]:
+    """A and B, each with its zones, PSA and overlay; B was segmented last."""
+    from Testing.made_results import make_result
+    from Testing.slicer.two_patients import check
+
+    from ProSegSlicerLib import review
+    from ProSegSlicerLib.volumes import add_volume
+
+    a, b = add_volume(make_result().image, "A"), add_volume(make_result().image, "B")
+    for volume, psa in ((a, 4.0), (b, 9.0)):
+        review.set_psa(volume, psa)
+    zones = []
+    for volume in (a, b):
+        case.select(volume)
+        check(case, view)
+        zones.append(case.segment(volume))
+        case.ui.uncertaintyCheckBox.checked = True
+        assert check(case, view) == (volume, zones[-1])
+    return a, zones[0], b, zones[1]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Some come before all others, whose traces in the process they do not bear.
 
     Damaged files are tried by threads and by forks of a process with this one's environment. The end of a real slice
     logic aborts the process after tests that made bare view nodes.
     """
-    first = ("test_fuzz.py", "test_two_patients.py")
+    first = ("test_fuzz.py", "test_two_patients.py", "test_two_patients_further.py")
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))

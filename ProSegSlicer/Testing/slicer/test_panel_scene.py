@@ -106,6 +106,22 @@ def test_another_module_does_not_stop_the_run(case: Any, volume: Any) -> None:
     assert case.segmentation is not None
 
 
+def test_who_paints_in_another_module_does_not_wait_for_figures_but_loses_the_sign_off(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume)
+    case.ui.reviewerEdit.text = "Ann"
+    case.ui.reviewedButton.click()
+    before = case.figures
+    case.widget.parent.isEntered = False
+    paint(segmentation, MIDDLE, PZ)
+    case.settle()
+    segment = segmentation.GetSegmentation().GetSegment("PZ")
+    assert review._tag(segment, review.STATUS_TAG) == "withdrawn"  # as Slicer's own Save would write it
+    assert case.figures == before
+    case.widget.parent.isEntered = True
+    case.widget.enter()
+    assert case.figures != before
+
+
 @pytest.mark.parametrize("end", ["cleanup", "quit"])
 def test_the_end_of_the_panel_ends_run_and_worker(case: Any, volume: Any, stage: Any, end: str) -> None:
     case.start(volume)

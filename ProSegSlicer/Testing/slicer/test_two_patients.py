@@ -2,95 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import SimpleITK as sitk
 import slicer
-import vtk
 from Testing.made_results import make_result
-from Testing.slicer import standins
+from Testing.slicer.two_patients import check, settle, shown
 
-from proseg.segmentation.psa import show_psa
 from ProSegSlicerLib import exports, overlay, review
 from ProSegSlicerLib.scene import application_logic, nodes_of
-from ProSegSlicerLib.segments import input_volume
 from ProSegSlicerLib.volumes import add_volume, ijk_to_ras
 
 
 @pytest.fixture
-def add_view(scene: Any) -> Iterator[Any]:
-    """Makes a slice view with its logic, as Slicer's layout does; gives its composite node."""
-    logics = vtk.vtkCollection()
-
-    def add(name: str) -> Any:
-        logic = slicer.vtkMRMLSliceLogic()
-        logic.SetMRMLScene(scene)
-        logic.SetMRMLApplicationLogic(application_logic())
-        logic.AddSliceNode(name)
-        logics.AddItem(logic)
-        return logic.GetSliceCompositeNode()
-
-    application_logic().SetSliceLogics(logics)
-    yield add
-    application_logic().SetSliceLogics(None)
-    for logic in map(logics.GetItemAsObject, range(logics.GetNumberOfItems())):
-        for node in (logic.GetSliceNode(), logic.GetSliceCompositeNode()):  # Clear leaves singletons
-            scene.RemoveNode(node)
-
-
-@pytest.fixture
 def view(add_view: Any) -> Any:
+    """One such view."""
     return add_view("Red")
-
-
-def settle(case: Any) -> None:
-    standins.wait_until(lambda: not case.panel._arrival.active)
-    case.settle()
-
-
-def shown(view: Any) -> tuple[Any, list[Any]]:
-    """The image in the view, and the segmentations that are drawn."""
-    visible = [node for node in nodes_of("vtkMRMLSegmentationNode") if node.GetDisplayNode().GetVisibility()]
-    image = view.GetBackgroundVolumeID()
-    return (view.GetScene().GetNodeByID(image) if image else None), visible
-
-
-def check(case: Any, view: Any) -> tuple[Any, Any]:
-    """That views show what the panel names, and all its parts are about it; the two nodes."""
-    settle(case)
-    volume, segmentation = case.panel.chosen
-    assert (case.ui.inputSelector.currentNode(), case.ui.segmentationSelector.currentNode()) == (volume, segmentation)
-    assert shown(view) == (volume, [segmentation] if segmentation is not None else [])
-    over = view.GetForegroundVolumeID()
-    if segmentation is not None and case.ui.uncertaintyCheckBox.checked and overlay.uncertainty_volume(segmentation):
-        assert over == overlay.uncertainty_volume(segmentation).GetID()
-    else:
-        assert over is None
-    if segmentation is not None:
-        assert input_volume(segmentation) is volume
-    assert case.panel.results.segmentation is case.panel.review.segmentation is segmentation
-    assert (case.panel.run.volume, case.panel.run.segmentation) == (volume, segmentation)
-    assert case.ui.psaEdit.text == show_psa(review.psa(volume) if volume is not None else None)
-    return volume, segmentation
-
-
-@pytest.fixture
-def patients(case: Any, scene: Any, view: Any) -> tuple[Any, Any, Any, Any]:
-    """A and B, each with its zones, PSA and overlay; B was segmented last."""
-    a, b = add_volume(make_result().image, "A"), add_volume(make_result().image, "B")
-    for volume, psa in ((a, 4.0), (b, 9.0)):
-        review.set_psa(volume, psa)
-    zones = []
-    for volume in (a, b):
-        case.select(volume)
-        check(case, view)
-        zones.append(case.segment(volume))
-        case.ui.uncertaintyCheckBox.checked = True
-        assert check(case, view) == (volume, zones[-1])
-    return a, zones[0], b, zones[1]
 
 
 def test_five_stories_of_two_patients(case: Any, scene: Any, view: Any, patients: Any, tmp_path: Path) -> None:
@@ -359,95 +287,3 @@ def test_uncertainty_is_no_input(case: Any, scene: Any, view: Any, patients: Any
     case.select(a)
     scene.RemoveNode(a)
     assert check(case, view) == (None, None)
-
-
-def test_a_colour_image_is_no_input_even_where_it_is_the_only_one(case: Any, scene: Any, view: Any) -> None:
-    colours = sitk.Compose(*[sitk.Image(8, 8, 8, sitk.sitkUInt8)] * 3)
-    node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", "Colours")
-    picture = vtk.vtkImageData()
-    picture.SetDimensions(colours.GetSize())
-    picture.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
-    node.SetAndObserveImageData(picture)
-    assert check(case, view) == (None, None)
-    assert case.button.toolTip.startswith("Choose an input volume")
-
-
-def test_an_image_that_is_deleted_takes_its_contours_out_of_sight(
-    case: Any, scene: Any, view: Any, patients: Any
-) -> None:
-    a, zones_a, b, zones_b = patients
-    scene.RemoveNode(b)
-    settle(case)
-    assert case.panel.chosen == (None, None)
-    assert shown(view) == (None, [])
-    case.select(a)
-    assert check(case, view) == (a, zones_a)
-    case.answers.prepared["belongs"] = False
-    case.ui.segmentationSelector.setCurrentNode(zones_b)  # whose image is gone
-    settle(case)
-    assert case.panel.chosen[0] is not a
-    assert shown(view)[0] is None
-
-
-def test_of_several_results_of_one_image_the_one_named_is_shown_and_none_takes_its_place(
-    case: Any, scene: Any, view: Any, patients: Any
-) -> None:
-    from ProSegSlicerLib.qt_questions import Rerun
-
-    a, _, b, zones_b = patients
-    review.sign_off(zones_b, "Ann")
-    case.answers.prepared["rerun"] = Rerun.KEEP
-    newer = case.segment(b)
-    case.ui.segmentationSelector.setCurrentNode(zones_b)
-    assert check(case, view) == (b, zones_b)
-    assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
-    case.ui.segmentationSelector.setCurrentNode(newer)
-    assert check(case, view) == (b, newer)
-    assert case.ui.statusLabel.text == "Not reviewed."
-    scene.RemoveNode(newer)
-    assert check(case, view) == (b, None)
-    case.select(a)
-    case.select(b)
-    assert check(case, view) == (b, zones_b)
-
-
-def test_hidden_nodes_are_never_taken_for_the_readers(case: Any, scene: Any, view: Any, patients: Any) -> None:
-    a, zones_a, _, _ = patients
-    hidden = slicer.vtkMRMLSegmentationNode()
-    hidden.Copy(zones_a)
-    hidden.SetHideFromEditors(True)
-    scene.AddNode(hidden)
-    case.select(a)
-    assert check(case, view)[1] is zones_a
-
-
-def test_a_new_name_is_told_and_nothing_else_changes(case: Any, view: Any, patients: Any, tmp_path: Path) -> None:
-    _, _, b, zones_b = patients
-    review.sign_off(zones_b, "Ann")
-    b.SetName("Renamed/T2")
-    zones_b.SetName("A: mine")
-    case.panel.refresh()
-    assert check(case, view) == (b, zones_b)
-    assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
-    (file,) = exports.export_all(zones_b, tmp_path, [".json"])
-    assert file.name == "A_ mine.json"
-    assert '"name": "Renamed_T2"' in file.read_text(encoding="utf-8")
-
-
-def test_a_transform_moves_image_contours_and_jumps_together(case: Any, scene: Any, view: Any, patients: Any) -> None:
-    _, _, b, zones_b = patients
-    (plane,) = nodes_of("vtkMRMLSliceNode")
-    plane.SetDefaultOrientation("Axial")
-    case.ui.turnViewsCheckBox.checked = False
-    case.ui.flagsTable.cellClicked.emit(0, 0)
-    before = plane.GetSliceToRAS().GetElement(2, 3)
-    matrix = vtk.vtkMatrix4x4()
-    matrix.SetElement(2, 3, 50.0)
-    moved = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    moved.SetMatrixTransformToParent(matrix)
-    for node in (b, zones_b, overlay.uncertainty_volume(zones_b)):
-        node.SetAndObserveTransformNodeID(moved.GetID())
-    case.panel.results._next[0] = 0
-    case.ui.flagsTable.cellClicked.emit(0, 0)
-    assert plane.GetSliceToRAS().GetElement(2, 3) == pytest.approx(before + 50, abs=0.5)
-    assert check(case, view) == (b, zones_b)
