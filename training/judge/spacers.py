@@ -1,4 +1,4 @@
-"""How often the flag of a drawn hydrogel spacer is right: with spacers painted into real cases, and without.
+"""What becomes of a hydrogel spacer: left out, told of, or drawn; with spacers painted into real cases, and without.
 
 ``python -m training.judge.spacers --data ../shared/data --weights training/held_out/fold*.pt --out docs/evaluation``
 
@@ -27,16 +27,17 @@ from training.judge.evaluate import judged_by, judging_parser, unseen
 
 THICK_MM, HALF_WIDTH_MM, GAP_VOXELS = 10.0, 15.0, 1
 BRIGHTEST, UNEVENNESS, BLUR_VOXELS = 99.3, 0.04, 0.5  # a percentile; shares of the gel's own brightness
+LEFT_OUT, LIKELY_DRAWN = "spacer_left_out", "spacer_drawn"  # flags
 DRAWN_ML = 2.0  # less of the gel within the contours does no harm worth a flag
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A case: gel within the contours, mL; whether flags told, with gel and without; by how much the gland grew, mL."""
+    """A case: gel within the contours, mL; flags on spacers, with gel and without; by how much the gland grew, mL."""
 
     drawn_ml: float
-    told: bool
-    falsely_told: bool
+    told: frozenset[str]
+    falsely_told: frozenset[str]
     grown_ml: float
 
 
@@ -67,7 +68,7 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
     """Segment an LPS-oriented image as it is and with a spacer."""
     with_gel, gel = painted(image, gland)
     plain, result = segmenter.segment(image), segmenter.segment(with_gel)
-    told, falsely = (any(flag.code == "spacer_drawn" for flag in one.flags) for one in (result, plain))
+    told, falsely = (frozenset(flag.code for flag in one.flags) & {LEFT_OUT, LIKELY_DRAWN} for one in (result, plain))
     before, after = (sitk.GetArrayViewFromImage(one.labelmap) > 0 for one in (plain, result))
     voxels = np.array([np.count_nonzero(gel & after), np.count_nonzero(after) - np.count_nonzero(before)])
     drawn, grown = map(float, voxels * np.prod(image.GetSpacing()) / MM3_PER_ML)
@@ -76,27 +77,29 @@ def judge(segmenter: Segmenter, image: sitk.Image, gland: np.ndarray) -> Judged:
 
 def page(judged: Sequence[Judged], files: Sequence[Path]) -> str:
     """What came out, in Markdown, with the weights files that drew."""
+    left_out, grown = [one for one in judged if LEFT_OUT in one.told], [one.grown_ml for one in judged]
     drawn = [one for one in judged if one.drawn_ml > DRAWN_ML]
-    told, falsely = sum(one.told for one in drawn), sum(one.falsely_told for one in judged)
-    grown = [one.grown_ml for one in judged]
-    return f"""# A hydrogel spacer that is drawn
+    silent = sum(not one.told for one in drawn)
+    falsely = {code: sum(code in one.falsely_told for one in judged) for code in (LEFT_OUT, LIKELY_DRAWN)}
+    return f"""# A hydrogel spacer behind the gland
 
 Made by `python -m training.judge.spacers` on {judged_by(len(judged), files)}. A layer of gel was painted behind the
-expert's gland, and in {len(drawn)} cases more than {DRAWN_ML:g} mL of it were drawn, {_ml(drawn)} on the mean. With
-gel the gland grew by {np.mean(grown):.1f} mL on the mean of all cases, by {max(grown):.1f} mL at most. The flag
-*spacer_drawn* told of {told} of these ({_share(told, len(drawn))}), and falsely of {falsely} of the {len(judged)}
-cases as they are ({_share(falsely, len(judged))}). How bright, how even and how much of it makes a flag
-({SPACER_ML:g} mL) was chosen on these same images, and painted gel, of one thickness and brightness, is no patient's:
-so the figures are too good.
+expert's gland. In {len(left_out)} of {len(judged)} cases ({_share(len(left_out), len(judged))}) it was told from the
+peripheral zone, left out, and a flag said so (*spacer_left_out*). More than {DRAWN_ML:g} mL of it stayed within the
+contours in {len(drawn)}, in {silent} of them without a flag. With gel the gland grew by {np.mean(grown):.1f} mL on the
+mean of all cases ({np.mean(np.abs(grown)):.1f} mL without sign; from {min(grown):.1f} to {max(grown):.1f}; by more than
+2 mL in {sum(one > 2 for one in grown)}).
+
+Of the {len(judged)} cases as they are, nothing was left out in {len(judged) - falsely[LEFT_OUT]}, and the flag
+*spacer_drawn*, which leaves the contours alone, was raised in {falsely[LIKELY_DRAWN]}.
+
+How bright, even and thick a layer must be, and how much of it makes a flag ({SPACER_ML:g} mL), was chosen on these same
+images, and painted gel, of one thickness and brightness, is no patient's: so the figures are too good.
 """
 
 
 def _share(some: int, of: int) -> str:
     return f"{some / of:.0%}" if of else "no case"
-
-
-def _ml(judged: Sequence[Judged]) -> str:
-    return f"{np.mean([one.drawn_ml for one in judged] or [0.0]):.1f} mL"
 
 
 def main() -> None:

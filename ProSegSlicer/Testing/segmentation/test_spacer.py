@@ -7,7 +7,7 @@ import pytest
 
 from proseg.flags import Severity
 from proseg.labels import CG, PZ
-from proseg.segmentation.spacer import spacer_flags
+from proseg.segmentation.spacer import gel, spacer, spacer_flags
 
 SPACING = (3.0, 0.5, 0.5)
 BOX = (slice(2, 12), slice(20, 100), slice(10, 110))
@@ -27,7 +27,13 @@ def image_and_labels(pz: float, noise: float, gel_rows: int) -> tuple[np.ndarray
 
 
 def flags(image: np.ndarray, labels: np.ndarray):
-    return spacer_flags(image, labels, BOX, SPACING, lambda ks: tuple(sorted(ks)), lambda index: 3.0 * index - 42.5)
+    bright = gel(image, labels, BOX)
+    place = lambda ks: tuple(sorted(ks)), lambda index: 3.0 * index - 42.5
+    return spacer_flags(bright, np.zeros_like(bright), BOX[0].start, SPACING, *place)
+
+
+def left_out(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return spacer(gel(image, labels, BOX), labels, SPACING)
 
 
 @pytest.mark.parametrize("rows", [12, 16, 20])
@@ -58,3 +64,35 @@ def test_the_scanners_gain_changes_nothing(gain: float) -> None:
 def test_without_a_gland_there_is_no_flag() -> None:
     image, labels = image_and_labels(600, 60, 16)
     assert flags(image, np.zeros_like(labels)) == ()
+
+
+@pytest.mark.parametrize("rows", [12, 16, 20])
+def test_a_thick_layer_with_nothing_behind_it_is_left_out_with_its_rim(rows: int) -> None:
+    image, labels = image_and_labels(600, 60, rows)
+    mask = left_out(image, labels)
+    assert mask[2:8, 71 - rows : 70, 21:79].all()
+    assert not mask[:, : 70 - rows - 4].any()
+    assert not (mask & (labels == CG)).any()
+
+
+def test_what_is_left_of_pz_behind_a_layer_goes_with_it() -> None:
+    image, labels = image_and_labels(600, 60, 16)
+    labels[2:8, 70:72, 40:60] = PZ  # 1 mm
+    assert left_out(image, labels)[2:8, 70:72, 40:60].all()
+
+
+@pytest.mark.parametrize(("front", "back"), [(50, 64), (60, 70)])
+def test_a_bright_layer_within_the_pz_or_a_thin_one_stays_and_is_flagged(front: int, back: int) -> None:
+    image, labels = image_and_labels(600, 60, 0)
+    image[BOX][2:8, front:back, 20:80] = np.random.default_rng(2).normal(1000, 40, (6, back - front, 60))
+    assert not left_out(image, labels).any()
+    assert [flag.code for flag in flags(image, labels)] == ["spacer_drawn"]
+
+
+def test_what_was_left_out_is_told_with_volume_and_slices() -> None:
+    image, labels = image_and_labels(600, 60, 16)
+    mask = left_out(image, labels)
+    (flag,) = spacer_flags(gel(image, labels, BOX), mask & (labels > 0), 2, SPACING, lambda ks: tuple(sorted(ks)))
+    assert (flag.code, flag.severity, flag.slices) == ("spacer_left_out", Severity.WARNING, (4, 5, 6, 7, 8, 9))
+    assert "left out" in flag.sentence
+    assert flag.sentence.startswith(f"{np.count_nonzero(mask & (labels > 0)) * 0.75 / 1000:.1f} mL")

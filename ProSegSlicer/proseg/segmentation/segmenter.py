@@ -29,7 +29,7 @@ from proseg.segmentation.pipeline import Pipeline, Prediction, Progress
 from proseg.segmentation.quality import assess, gland_confidence, slice_confidence
 from proseg.segmentation.refining import Word, refined, same_image
 from proseg.segmentation.result import Provenance, SegmentationResult
-from proseg.segmentation.spacer import spacer_flags
+from proseg.segmentation.spacer import gel, spacer, spacer_flags
 from proseg.system.threads import is_forked
 
 NOT_LOCATED = QualityFlag(
@@ -85,7 +85,12 @@ class Segmenter:
         progress("Measuring", 0.8)
         spacing = tuple(axis.spacing for axis in grid)
         with clock.time("clean-up"):
-            labels = clean_up(prediction.probabilities, spacing)
+            drawn = labels = clean_up(prediction.probabilities, spacing)
+            bright = gel(voxels, drawn, prediction.box)
+            beyond = spacer(bright, drawn, spacing)
+            if beyond.any():  # out of the probabilities too, which refinements go on from
+                prediction.probabilities[:, beyond] = np.reshape((1, 0, 0), (3, 1))
+                labels = clean_up(prediction.probabilities, spacing)
             labelmap = self._on_input_grid(labels, prediction, lps, t2w.image)
         with clock.time("measure"):
             calibration = self.model.calibration
@@ -102,7 +107,9 @@ class Segmenter:
                 image_shape=voxels.shape,
                 to_input_slices=place[0],
                 superior=place[1],
-            ) + spacer_flags(voxels, labels, prediction.box, spacing, *place)
+            )
+            left_out = (drawn > 0) & (labels == 0)
+            flags += spacer_flags(bright, left_out, prediction.box[0].start, spacing, *place)
             measurements = measure(labelmap, psa_ng_ml)
         by_input_slice = {input_slice_indices(t2w.image, [k])[0]: value for k, value in confidence.items()}
         progress("Done", 1.0)

@@ -24,10 +24,18 @@ def test_a_spacer_lies_behind_the_gland_and_is_bright(phantom) -> None:
     assert (made.GetOrigin(), made.GetDirection()) == (image.GetOrigin(), image.GetDirection())
 
 
-def test_the_page_counts_what_was_drawn_and_told() -> None:
-    cases = [Judged(5.0, True, False, 6.0), Judged(3.0, False, False, 3.5), Judged(0.5, False, True, -0.5)]
+def test_the_page_counts_what_was_left_out_drawn_and_told() -> None:
+    out, asked, none = frozenset({"spacer_left_out"}), frozenset({"spacer_drawn"}), frozenset()
+    cases = [Judged(0.5, out, none, -1.5), Judged(3.0, asked, none, 3.5), Judged(4.0, none, asked, 4.0)]
     text = " ".join(page(cases, [Path("a.pt"), Path("b.pt")]).split())
-    assert "in 2 cases more than 2 mL of it were drawn, 4.0 mL on the mean" in text
-    assert "the gland grew by 3.0 mL on the mean of all cases, by 6.0 mL at most" in text
-    assert "told of 1 of these (50%), and falsely of 1 of the 3 cases as they are (33%)" in text
+    assert "In 1 of 3 cases (33%) it was told from the peripheral zone, left out" in text
+    assert "More than 2 mL of it stayed within the contours in 2, in 1 of them without a flag" in text
+    assert (
+        "grew by 2.0 mL on the mean of all cases (3.0 mL without sign; from -1.5 to 4.0; by more than 2 mL in 2)"
+        in text
+    )
+    assert (
+        "nothing was left out in 3, and the flag *spacer_drawn*, which leaves the contours alone, was raised in 1"
+        in text
+    )
     assert "3 cases that none of the 2 weights files has learned from" in text
