@@ -105,7 +105,12 @@ class RefinePart:
 
     def take_back(self) -> None:
         """Undo the last step of this section."""
-        self._when_free(lambda: self.undo.undo(self.segmentation))
+        self._when_free(self._take_back)
+
+    def _take_back(self) -> None:
+        step = self.undo.last(self.segmentation)
+        self.undo.undo(self.segmentation)
+        self.run.tell(_("Taken back: {name}.").format(name=step.name))  # in place of what the step had said
 
     def _when_free(self, act: Callable[[], object]) -> None:
         """Do something with the slices, unless a run is under way; ends that were moved are cut to first."""

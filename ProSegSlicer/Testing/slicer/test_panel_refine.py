@@ -209,6 +209,7 @@ def test_what_the_reader_drew_stays_and_the_others_are_refined(case: Any, segmen
     case.ui.undoButton.click()
     case.settle()
     np.testing.assert_array_equal(labels(segmentation), before)
+    assert case.message == "Taken back: Refine."
 
 
 def test_undo_waits_for_edits_made_since(case: Any, segmentation: Any) -> None:
