@@ -1,4 +1,4 @@
-"""How every command of this room ends: what the user can mend in a sentence, not in a traceback."""
+"""How every command of this house ends: what the user can mend, or has stopped, in a sentence, not in a traceback."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from collections.abc import Callable
 
 from proseg.errors import ProSegError
 
+STOPPED = 130  # what a shell reports of a command that Ctrl-C ended
+
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call a command's ``main``; a fault of input, output, weights or device goes to standard error, with its code."""
+    """Call a command's ``main``; a fault of input, output, weights or device goes to standard error, with its code; Ctrl-C too."""
     try:
         main()
     except ProSegError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped. Give the same command again: what is finished or in a checkpoint is kept.", file=sys.stderr)
+        sys.exit(STOPPED)

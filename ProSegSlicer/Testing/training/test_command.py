@@ -30,3 +30,13 @@ def test_a_command_that_succeeds_goes_on() -> None:
     done = []
     run_command(lambda: done.append(True))
     assert done
+
+
+def test_a_stopped_command_says_how_to_go_on(capsys: pytest.CaptureFixture) -> None:
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(main)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.startswith("Stopped. Give the same command again")
