@@ -11,7 +11,7 @@ STOPPED = 130  # what a shell reports of a command that Ctrl-C ended
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call a command's ``main``; a fault of input, output, weights or device goes to standard error, with its code; Ctrl-C too."""
+    """Call a command's ``main``; a fault that a user can mend, and Ctrl-C, end in a sentence and an exit code."""
     try:
         main()
     except ProSegError as error:
