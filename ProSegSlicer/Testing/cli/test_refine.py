@@ -62,6 +62,22 @@ def test_given_slices_stay_and_the_report_says_whose_word_each_slice_is(study: P
     assert set(origins.values()) <= {"reader", "refined", "ai"}
 
 
+def test_a_run_of_slices_is_named_by_its_ends_and_what_an_empty_one_clears_is_told(
+    study: Path, capsys: pytest.CaptureFixture
+) -> None:
+    zones = sitk.ReadImage(str(study / "zones.nii.gz"))
+    drawn = sitk.GetArrayFromImage(zones)
+    first, *_, last = filled(study / "zones.nii.gz")
+    drawn[last - 2] = 0
+    edited = sitk.GetImageFromArray(drawn)
+    edited.CopyInformation(zones)
+    sitk.WriteImage(edited, str(study / "zones.nii.gz"))
+    assert refine(study, "--slices", f"{first + 3}-{first + 5}, {last - 2}") == 0
+    said = capsys.readouterr().out
+    assert f"slices {first + 3}, {first + 4}, {first + 5}, {last - 2}" in said
+    assert f"As slice {last - 2} was given without gland, slice" in said
+
+
 def test_labels_cropped_to_their_segments_are_put_in_place(study: Path) -> None:
     zones = sitk.ReadImage(str(study / "zones.nii.gz"))
     box = np.argwhere(sitk.GetArrayFromImage(zones) > 0)
@@ -77,6 +93,8 @@ def test_labels_cropped_to_their_segments_are_put_in_place(study: Path) -> None:
     [
         ([], "Give --slices, --first, --last"),
         (["--slices", "4,400"], "There is no slice 400"),
+        (["--slices", "4;7"], "“4;7” is no slice"),
+        (["--slices", "0-99999999999"], "is no slice"),
         (["--first", "9", "--last", "3"], "Exchange --first and --last"),
         (["--last", "400"], "There is no slice 400"),
         (["--first", "19"], "no gland between the given slices"),

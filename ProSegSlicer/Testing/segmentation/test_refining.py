@@ -45,7 +45,7 @@ def test_given_slices_stay_voxel_for_voxel_in_every_orientation(orientation: str
     assert np.array_equal(lps(made.labelmap)[5], sitk.GetArrayFromImage(given)[5])
     assert made.slice_origins[index] is SliceOrigin.READER
     assert made.labelmap.GetDirection() == known.image.GetDirection()
-    assert f"The reader gave slice {index}, which stay" in made.notes[-1]
+    assert f"As the reader gave it: slice {index}." in made.notes[-1]
     assert report(made, "x.nrrd")["slice_origins"][str(index)] == "reader"
 
 
@@ -66,7 +66,7 @@ def test_edits_in_slices_that_are_not_given_are_named_when_they_are_drawn_over(o
     given = edited(known, 6, CG)
     five, six = (input_slice_indices(known.image, [k])[0] for k in (5, 6))
     told = refined(known, given, Word.of(known.image, [five], None, None), *BY)
-    assert told.notes[-1].endswith(f"drawn over, in slices: {six}.")
+    assert told.notes[-1].endswith(f"drawn over, in slice {six}.")
     kept = refined(known, given, Word.of(known.image, [five, six], None, None), *BY)
     assert len(kept.notes) == len(told.notes) - 1
 

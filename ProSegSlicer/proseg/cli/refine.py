@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from proseg.errors import InputError
 from proseg.system.stopping import uninterrupted
+
+MOST_SLICES = 9999  # no image has more: a slip of the finger shall not fill the memory
 
 Bar = Callable[[], AbstractContextManager[Callable[[str, float], None]]]
 
@@ -31,7 +34,7 @@ def add_refine(
         "labels", metavar="LABELS", type=Path, help="its labels, of proseg segment or edited: 0, 1 PZ, 2 CG"
     )
     parser.add_argument(
-        "--slices", metavar="N,N", type=_slices, default=(), help="slices that are right in LABELS, counted from 0"
+        "--slices", metavar="N,N-N", default="", help="slices that are right in LABELS, counted from 0: 4,17 or 4-7,17"
     )
     parser.add_argument("--first", metavar="N", type=int, help="first slice of the gland, counted from 0 in the image")
     parser.add_argument("--last", metavar="N", type=int, help="last slice of the gland")
@@ -43,8 +46,19 @@ def add_refine(
 
 
 def _slices(text: str) -> tuple[int, ...]:
-    """Slices with commas between them."""
-    return tuple(int(part) for part in text.split(","))
+    """Slices with commas between them, and runs of them with a dash.
+
+    Raises:
+        InputError: it is something else.
+    """
+    found: list[int] = []
+    for part in text.split(",") if text.strip() else ():
+        match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
+        if not match or max(map(int, filter(None, match.groups()))) > MOST_SLICES:
+            raise InputError(f"“{part.strip()}” is no slice.", "Give slices counted from 0, such as 4,17 or 4-7,17.")
+        low, high = int(match[1]), int(match[2] or match[1])
+        found += range(min(low, high), max(low, high) + 1)
+    return tuple(found)
 
 
 def run_refine(options: argparse.Namespace, bar: Bar) -> int:
@@ -55,7 +69,8 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
     """
     from proseg.outputs.writing import IMAGE_ENDINGS, SEGMENTATION_ENDING, check_target
 
-    if options.first is None and options.last is None and not options.slices:
+    slices = _slices(options.slices)
+    if options.first is None and options.last is None and not slices:
         raise InputError(
             "Neither slices nor an end of the gland are given.", "Give --slices, --first, --last or all of them."
         )
@@ -83,12 +98,12 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         if not options.labels.is_file():
             raise InputError(f"{options.labels} is not a file.", "Give the labelmap that shall be refined.")
         drawn = read_image_file(options.labels)
-        labels = labels_on_grid(drawn, t2w.image, str(options.labels), may_be_empty=bool(options.slices))
+        labels = labels_on_grid(drawn, t2w.image, str(options.labels), may_be_empty=bool(slices))
         progress("Loading the model", 0.05)
         with uninterrupted():  # torch aborts the process where a signal raises amid its own beginnings
             from proseg.segmentation.segmenter import Segmenter
         segmenter = Segmenter(options.weights, options.device)
-        result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress, slices=options.slices)
+        result = segmenter.refine(t2w, labels, options.first, options.last, progress=progress, slices=slices)
         progress("Writing", 0.9)
         with OutputSet() as outputs:
             write_result(result, options.output, outputs)

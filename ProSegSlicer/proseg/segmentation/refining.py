@@ -15,6 +15,7 @@ from proseg.model.follower import Follower
 from proseg.segmentation.ends import with_ends
 from proseg.segmentation.measurements import measure
 from proseg.segmentation.propagation import Seen, follow
+from proseg.segmentation.quality import name_slices
 from proseg.segmentation.result import SegmentationResult, SliceOrigin
 
 
@@ -114,7 +115,12 @@ def refined(
         known,
         labelmap=labelmap,
         measurements=measure(labelmap, psa_ng_ml),
-        notes=(*known.notes, _note(before, labels, origins, word), *_lost(before, drawn, labels, known.image, word)),
+        notes=(
+            *known.notes,
+            _note(before, labels, origins, word),
+            *_ended(before, drawn, labels, known.image, word),
+            *_lost(before, drawn, labels, known.image, word),
+        ),
         slice_origins=dict(sorted(origins.items())),
     )
 
@@ -148,9 +154,20 @@ def _note(before: np.ndarray, after: np.ndarray, origins: dict[int, SliceOrigin]
     given = f"{'slice' if len(word.slices) == 1 else 'slices'} {', '.join(map(str, word.slices))}"
     kept, redrawn = (list(origins.values()).count(origin) for origin in (SliceOrigin.AI, SliceOrigin.REFINED))
     return (
-        f"The reader gave {' and '.join(filter(None, (given, ends)))}, which stay as given. "
+        f"As the reader gave it: {' and '.join(filter(None, (given, ends)))}. "
         f"Of the others {redrawn} were drawn again to fit, and {kept} are as the networks have them."
     )
+
+
+def _ended(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk.Image, word: Word) -> tuple[str, ...]:
+    """A sentence on slices that lost their gland because one before them was given without: it may have been a slip."""
+    empty = [index for index, k in zip(word.slices, word.ks, strict=True) if not before[k].any()]
+    gone = np.flatnonzero(drawn.any(axis=(1, 2)) & ~after.any(axis=(1, 2)))
+    cleared = sorted(input_slice_indices(image, [int(k) for k in gone if word.silent(int(k))]))
+    if not empty or not cleared:
+        return ()
+    verb = "was" if len(empty) == 1 else "were"
+    return (f"As {name_slices(empty)} {verb} given without gland, {name_slices(cleared)} beyond lost theirs.",)
 
 
 def _lost(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk.Image, word: Word) -> tuple[str, ...]:
@@ -159,5 +176,5 @@ def _lost(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk.
     ks = [k for k in np.flatnonzero(edited.any(axis=(1, 2))) if word.ks and k not in word.ks]
     if not ks:
         return ()
-    listed = ", ".join(map(str, input_slice_indices(image, ks)))
-    return (f"Other labels than the networks' were not given and were drawn over, in slices: {listed}.",)
+    listed = name_slices(sorted(input_slice_indices(image, ks)))
+    return (f"Other labels than the networks' were not given and were drawn over, in {listed}.",)
