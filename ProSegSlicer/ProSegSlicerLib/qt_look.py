@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 import qt
+import slicer
 
 from proseg.flags import Severity
 
@@ -47,14 +48,20 @@ def say(label: Any, icon_label: Any, text: str, tone: Tone) -> None:
 
 
 @contextmanager
-def busy(*shown: Any) -> Iterator[None]:
+def busy(*shown: Any, sentence: str = "") -> Iterator[None]:
     """Show the wait cursor meanwhile: for what takes long where an image is large, and has to happen in Slicer itself.
 
     Not Slicer's own ``WaitCursor``, which lets other events happen in between.
 
     Args:
         shown: widgets that say what is being done; drawn before it begins.
+        sentence: said in the status bar of Slicer's window, where no widget says it.
     """
+    window = slicer.util.mainWindow() if sentence else None
+    bar = window.statusBar() if window else None
+    if bar is not None:
+        bar.showMessage(sentence)
+        shown = (*shown, bar)
     qt.QApplication.setOverrideCursor(qt.QCursor(qt.Qt.WaitCursor))
     try:
         for widget in shown:
@@ -62,6 +69,8 @@ def busy(*shown: Any) -> Iterator[None]:
         yield
     finally:
         qt.QApplication.restoreOverrideCursor()
+        if bar is not None:
+            bar.clearMessage()
 
 
 def swatch(colour: tuple[int, ...]) -> Any:

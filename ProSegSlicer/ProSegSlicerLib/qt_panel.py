@@ -8,6 +8,7 @@ from typing import Any
 import qt
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from proseg.errors import InputError
@@ -168,7 +169,7 @@ class Panel(VTKObservationMixin):
             self.ui.reviewerEdit.text = p.reviewer or user_name()
         self._volume = wanted[0]
         self._watch(wanted[1])
-        with busy():
+        with busy(sentence=_("Showing the image and measuring its contours …")):
             if wanted != before:
                 self._turns = p.turnViews
                 self._follow(anew=wanted[0] is not before[0])
@@ -251,7 +252,7 @@ class Panel(VTKObservationMixin):
                 segments.make_own_neutral(self._segmentation)
             except InputError:  # without a grid there are no zones
                 pass
-        with busy():
+        with busy(sentence=_("Measuring the contours …")):
             if self.is_seen():
                 self.refresh()
             else:  # painting is not to wait for figures that nobody sees; but a file may be saved, with its sign-off

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 from Testing.slicer import standins
 from Testing.slicer.conftest import paint
@@ -196,11 +197,13 @@ def test_what_may_take_long_shows_the_wait_cursor_and_a_sentence(
     segmentation = case.segment(volume)
     case.ui.folderEdit.currentPath = str(tmp_path)
     case.export()
-    watch(case.panel.results, "show", lambda: "")
+    window = QtWidgets.QMainWindow()
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: window)
+    watch(case.panel.results, "show", lambda: window.statusBar().currentMessage())
     set_zones(segmentation, zones(segmentation))
     case.settle()
     wait = QtCore.Qt.WaitCursor
     assert ("take_in", wait, "Showing the result (%p%)") in seen
     assert ("hand_over", wait, "Exporting …") in seen
-    assert ("show", wait, "") in seen
-    assert cursor() is None
+    assert ("show", wait, "Measuring the contours …") in seen
+    assert (cursor(), window.statusBar().currentMessage()) == (None, "")
