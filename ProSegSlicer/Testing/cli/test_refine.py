@@ -95,6 +95,8 @@ def test_labels_cropped_to_their_segments_are_put_in_place(study: Path) -> None:
         (["--slices", "4,400"], "There is no slice 400"),
         (["--slices", "4;7"], "“4;7” is no slice"),
         (["--slices", "0-99999999999"], "is no slice"),
+        (["--slices", "9" * 5000], "is no slice"),
+        (["--slices", "7-4"], "Give 4-7"),
         (["--first", "9", "--last", "3"], "Exchange --first and --last"),
         (["--last", "400"], "There is no slice 400"),
         (["--first", "19"], "no gland between the given slices"),

@@ -243,3 +243,17 @@ def test_a_folder_that_may_not_be_listed_is_told(tmp_path, closed_folders):
     Made().write(tmp_path / "a")
     (tmp_path / "closed").mkdir()
     assert "Set aside: 1 folder that may not be listed." in read_t2w(tmp_path).notes
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "²", "--5"])
+@pytest.mark.parametrize("keyword", ["SeriesNumber", "AcquisitionNumber"])
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_a_number_that_is_none_stops_no_series(tmp_path, keyword, text):
+    for file in [*Made().write(tmp_path / "a"), *Made(5, "t2 cor", count=4).write(tmp_path / "b")]:
+        data = pydicom.dcmread(file)
+        if keyword in data:
+            delattr(data, keyword)
+        data.add_new(keyword, "LO", text)  # pydicom takes no such text for a number
+        data.SpecificCharacterSet = "ISO_IR 192"
+        data.save_as(file)
+    assert read_t2w(tmp_path).image.GetSize()[2] == 12

@@ -46,7 +46,9 @@ def test_another_grid_is_refused(pair: tuple[sitk.Image, sitk.Image]) -> None:
     shifted.SetOrigin(np.add(labels.GetOrigin(), (0.3, 0, 0)).tolist())
     scaled.SetSpacing(np.multiply(labels.GetSpacing(), (1, 1.1, 1)).tolist())
     turned.SetDirection(np.multiply(labels.GetDirection(), -1).tolist())
-    for other in (shifted, scaled, turned):
+    nowhere = sitk.Image(labels)
+    nowhere.SetOrigin((float("nan"), 0, 0))
+    for other in (shifted, scaled, turned, nowhere):
         with pytest.raises(InputError, match="does not lie on the image's grid"):
             labels_on_grid(other, image, "zones.nrrd")
 
@@ -56,6 +58,11 @@ def test_labels_that_are_no_zones_are_refused(pair: tuple[sitk.Image, sitk.Image
     array = sitk.GetArrayFromImage(labels)
     with pytest.raises(InputError, match=r"zones\.nrrd holds the value 3"):
         labels_on_grid(changed(labels, np.where(array == 1, 3, array).astype(np.uint8)), image, "zones.nrrd")
+    for value in (np.nan, 1.5, -1.0):
+        with pytest.raises(InputError, match=f"holds the value {value:g}"):
+            labels_on_grid(changed(labels, np.where(array == 1, value, array)), image)
+    with pytest.raises(InputError, match="not one volume of labels"):
+        labels_on_grid(sitk.Cast(labels, sitk.sitkComplexFloat32), image)
     empty = changed(labels, np.zeros_like(array))
     with pytest.raises(InputError, match="is empty"):
         labels_on_grid(empty, image)

@@ -10,8 +10,15 @@ from proseg.segmentation.psa import read_psa, show_psa
     ("text", "value"),
     [
         *(("6.5", 6.5), ("6,5", 6.5), ("12,34", 12.34), ("12.34", 12.34), ("7", 7.0), ("7,", 7.0), (" 8 ", 8.0)),
-        *(("1,234", 1.234), ("1.234", 1.234), ("0.01", 0.01), ("10000", 10_000.0), ("6,5 ng/mL", 6.5)),
-        *(("", None), ("  ", None)),
+        *(
+            ("0,012", 0.012),
+            ("1.234", 1.234),
+            ("1,2345", 1.2345),
+            ("0.01", 0.01),
+            ("10000", 10_000.0),
+            ("6,5 ng/mL", 6.5),
+        ),
+        *(("6,5 ng/mL", 6.5), ("", None), ("  ", None)),
     ],
 )
 def test_point_and_comma_are_both_decimal(text: str, value: float | None) -> None:
@@ -25,6 +32,12 @@ def test_what_cannot_be_read_is_refused_as_it_stands(text: str) -> None:
     with pytest.raises(InputError, match=r"cannot be read as a PSA\..*such as 6\.5 or 6,5") as refusal:
         read_psa(text)
     assert text in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["1,234", "12,345 ng/mL", "100,000"])
+def test_a_comma_that_may_part_thousands_is_asked_about(text: str) -> None:
+    with pytest.raises(InputError, match=f"A PSA of {text} may be .* or .* Type the one that is meant"):
+        read_psa(text)
 
 
 @pytest.mark.parametrize("text", ["0", "0,0", "0.009", "10000.01", "99999999"])

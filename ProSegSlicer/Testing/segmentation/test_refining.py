@@ -36,6 +36,16 @@ def edited(result: SegmentationResult, k: int, value: int) -> sitk.Image:
     return made
 
 
+def erased(result: SegmentationResult, ks: list[int]) -> sitk.Image:
+    """The same, nothing left in some slices."""
+    image = edited(result, 0, 0)
+    array = sitk.GetArrayFromImage(image)
+    array[ks] = 0
+    made = sitk.GetImageFromArray(array)
+    made.CopyInformation(image)
+    return made
+
+
 @pytest.mark.parametrize("orientation", ["LPS", "RAI", "PSL", "IRP"])
 def test_given_slices_stay_voxel_for_voxel_in_every_orientation(orientation: str) -> None:
     known = make_result(orientation)
@@ -69,6 +79,40 @@ def test_edits_in_slices_that_are_not_given_are_named_when_they_are_drawn_over(o
     assert told.notes[-1].endswith(f"drawn over, in slice {six}.")
     kept = refined(known, given, Word.of(known.image, [five, six], None, None), *BY)
     assert len(kept.notes) == len(told.notes) - 1
+
+
+def test_a_slice_that_was_erased_and_not_given_is_named_when_it_is_drawn_again() -> None:
+    known = make_result()
+    told = refined(known, erased(known, [6]), Word.of(known.image, [5], None, None), *BY)
+    assert told.notes[-1].endswith("drawn over, in slice 6.")
+
+
+def test_a_labelmap_of_the_given_slices_alone_says_nothing_of_the_others() -> None:
+    known = make_result()
+    others = [k for k in range(known.image.GetSize()[2]) if k != 5]
+    made = refined(known, erased(known, others), Word.of(known.image, [5], None, None), *BY)
+    assert made.notes[-1].startswith("As the reader gave it: slice 5.")
+
+
+def test_edits_beyond_given_ends_are_named_when_they_are_cleared() -> None:
+    known = make_result()
+    ks = np.flatnonzero(lps(known.labelmap).any(axis=(1, 2)))
+    first = int(ks[0]) + 2
+    made = refined(known, edited(known, first - 1, CG), Word.of(known.image, (), first, None), *BY)
+    assert made.notes[-1].endswith(f"beyond the ends and were cleared, in slice {first - 1}.")
+    same = refined(known, to_lps(known.labelmap), Word.of(known.image, (), first, None), *BY)
+    assert len(same.notes) == len(made.notes) - 1
+
+
+def test_only_what_lies_beyond_a_slice_given_without_gland_is_said_to_end_there() -> None:
+    known = make_result()
+    ks = np.flatnonzero(lps(known.labelmap).any(axis=(1, 2)))
+    last = int(ks[-1])
+    faint = replace(known, probabilities=known.probabilities.copy())
+    faint.probabilities[:, int(ks[0]) - known.box[0].start] = np.reshape((1, 0, 0), (3, 1, 1))  # goes, but not for that
+    made = refined(faint, erased(known, [last - 1]), Word.of(known.image, [5, last - 1], None, None), *BY)
+    told = [note for note in made.notes if "without gland" in note]
+    assert told == [f"As slice {last - 1} was given without gland, slice {last} beyond lost theirs."]
 
 
 def test_what_was_never_refined_says_nothing_of_whose_word_it_is() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from proseg.batch.case import Case
 from proseg.errors import InputError, brief, printable
 from proseg.reading.cases import MAX_ID_BYTES, name_cases, safe_name
-from proseg.segmentation.psa import LEAST, MOST
+from proseg.segmentation.psa import LEAST, MOST, THOUSANDS
 
 PATH, ID, PSA = "path", "id", "psa"  # a manifest's columns; it may have others
 SEPARATORS = ",;\t"
@@ -29,7 +29,6 @@ ANSI = "cp1252"  # what Excel's plain "CSV" is in where most write Latin letters
 _ABOVE = re.compile(r"([ \t,;]*\r?\n|#[^\n]*\n)+")  # lines above the heading that are empty, or comments
 _SEPARATOR_LINE = re.compile(r'\s*"?sep=(.|\\t)"?[ ,;\t]*$', re.IGNORECASE)
 _NUMBER = re.compile(r"\+?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
-_THOUSANDS = re.compile(r"\d{1,3},\d{3}", re.ASCII)
 _ROUNDED_ID = re.compile(r"\d([.,]\d+)?E\+\d+")
 _PSA_HEADING = re.compile(r"psa\s*[_,:]?\s*(?P<bracket>[(\[])?(?P<unit>[^()\[\]]*)[)\]]?")
 
@@ -199,7 +198,7 @@ def _psa(text: str, separator: str, unit: str) -> tuple[float | None, str]:
     if unit:
         return None, f"The PSA is in {printable(unit)}, not in ng/mL, and was left out."
     number = NG_ML.sub("", text).strip()
-    if separator != ";" and _THOUSANDS.fullmatch(number):
+    if separator != ";" and THOUSANDS.fullmatch(number):
         return None, f"A PSA of {text} may be a thousand times another, and was left out."
     if _NUMBER.fullmatch(number) and (value := float(number.replace(",", "."))) < float("inf"):
         if LEAST <= value <= MOST:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from proseg.errors import InputError
+from proseg.errors import InputError, printable
 from proseg.system.stopping import uninterrupted
 
-MOST_SLICES = 9999  # no image has more: a slip of the finger shall not fill the memory
+_RUN = re.compile(r"\s*([0-9]{1,4})\s*(?:-\s*([0-9]{1,4})\s*)?")  # four digits: no image has more slices
 
 Bar = Callable[[], AbstractContextManager[Callable[[str, float], None]]]
 
@@ -53,11 +53,15 @@ def _slices(text: str) -> tuple[int, ...]:
     """
     found: list[int] = []
     for part in text.split(",") if text.strip() else ():
-        match = re.fullmatch(r"\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?", part)
-        if not match or max(map(int, filter(None, match.groups()))) > MOST_SLICES:
-            raise InputError(f"“{part.strip()}” is no slice.", "Give slices counted from 0, such as 4,17 or 4-7,17.")
+        match = _RUN.fullmatch(part)
+        if not match:
+            raise InputError(
+                f"“{printable(part.strip())[:20]}” is no slice.", "Give slices counted from 0, such as 4,17 or 4-7,17."
+            )
         low, high = int(match[1]), int(match[2] or match[1])
-        found += range(min(low, high), max(low, high) + 1)
+        if low > high:
+            raise InputError(f"“{part.strip()}” runs backwards.", f"Give {high}-{low}, if that is meant.")
+        found += range(low, high + 1)
     return tuple(found)
 
 

@@ -134,7 +134,7 @@ def _acquired(series: Series) -> str:
 
 def _acquisition(series: Series) -> int:
     """The acquisition number; 0 where there is none."""
-    return int(series.first.acquisition) if series.first.acquisition.isdecimal() else 0
+    return int(series.first.acquisition) if re.fullmatch(r"[0-9]{1,12}", series.first.acquisition) else 0
 
 
 def _with_repeats(fit: Sequence[Series]) -> list[Series]:

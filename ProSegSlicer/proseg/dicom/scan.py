@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -96,4 +97,4 @@ def _each_frame(headers: Iterable[Header]) -> Iterator[Header]:
 
 
 def _whole(text: str) -> int:
-    return int(text) if text.lstrip("-").isdigit() else 0
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else 0

@@ -25,20 +25,22 @@ def labels_on_grid(
     Raises:
         InputError: it lies on another grid, holds other values, or is empty and may not be.
     """
-    if labelmap.GetDimension() != 3 or labelmap.GetNumberOfComponentsPerPixel() != 1:
+    complex_values = labelmap.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
+    if labelmap.GetDimension() != 3 or labelmap.GetNumberOfComponentsPerPixel() != 1 or complex_values:
         raise InputError(f"{name} is not one volume of labels.", "Save it as one labelmap: 0 background, 1 PZ, 2 CG.")
     corners = [
         image.TransformPhysicalPointToContinuousIndex(labelmap.TransformIndexToPhysicalPoint(corner))
         for corner in ((0, 0, 0), tuple(size - 1 for size in labelmap.GetSize()))
     ]
-    start = np.rint(corners[0]).astype(int)
+    start = np.rint(corners[0])
     expected = np.stack([start, start + np.array(labelmap.GetSize()) - 1])
     off_mm = np.abs(np.array(corners) - expected) * image.GetSpacing()
     turned = np.abs(np.subtract(labelmap.GetDirection(), image.GetDirection())).max()
-    if off_mm.max() > TOLERANCE_MM or turned > 1e-3:
+    if not (off_mm.max() <= TOLERANCE_MM and turned <= 1e-3):  # nor what is no number
         raise InputError(
             f"{name} does not lie on the image's grid.", "Give labels drawn on this image, exported with its geometry."
         )
+    start = start.astype(int)
     whole = np.zeros(image.GetSize()[::-1], np.uint8)
     values = sitk.GetArrayFromImage(labelmap)
     if found := sorted(set(np.unique(values).tolist()) - {0, PZ, CG}):

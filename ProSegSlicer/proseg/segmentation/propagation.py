@@ -7,7 +7,7 @@ how far that carries. Arrays are indexed [k, j, i] on an LPS-oriented grid; k gr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +97,10 @@ def follow(
     before, drawn = seen.within(region)
     told = sorted({*kept, *_just_beyond(len(given), first, last)})
     probabilities = _spoken(before, drawn, own[region], told, follower)
-    beyond = _beyond(own, kept, _middle(seen.labels), first, last)
-    probabilities[:, beyond] = np.reshape((1, 0, 0), (3, 1, 1, 1))
+    outside = beyond(own, kept, seen.labels)
+    outside[: first or 0] = True
+    outside[len(own) if last is None else last + 1 :] = True
+    probabilities[:, outside] = np.reshape((1, 0, 0), (3, 1, 1, 1))
     labels = np.zeros_like(given)
     labels[region] = clean_up(probabilities, seen.spacing_kji)
     labels[kept] = own[kept]
@@ -134,22 +136,27 @@ def _just_beyond(count: int, first: int | None, last: int | None) -> list[int]:
     return [k for k in beyond if 0 <= k < count]
 
 
+def beyond(given: np.ndarray, slices: Sequence[int], labels: np.ndarray) -> np.ndarray:
+    """Which slices, bool (K,), lie beyond one that is given without gland.
+
+    That is seen from the given slices with gland, from the middle of the networks' gland where there are none. A slice
+    without gland between given ones that have some ends nothing.
+
+    Args:
+        given: uint8 (K, J, I), the given slices' labels.
+        slices: which these are.
+        labels: uint8 (K, J, I), the networks' own.
+    """
+    ks = np.arange(len(given))
+    found = np.zeros(len(ks), bool)
+    filled = sorted(k for k in slices if given[k].any()) or [_middle(labels)]
+    for k in slices:
+        if not given[k].any():
+            found |= (ks < k) if k < filled[0] else (ks > k) if k > filled[-1] else False
+    return found
+
+
 def _middle(labels: np.ndarray) -> int:
     """The middle slice of a gland (K, J, I), of all slices where there is none."""
     filled = np.flatnonzero(labels.any(axis=(1, 2)))
     return int(np.median(filled)) if filled.size else len(labels) // 2
-
-
-def _beyond(given: np.ndarray, kept: list[int], middle: int, first: int | None, last: int | None) -> np.ndarray:
-    """Which slices (K,) lie beyond the gland: beyond its ends, or beyond a slice given without gland.
-
-    The latter is seen from the given slices with gland, from the gland's middle where there are none. A slice without
-    gland between given ones that have some ends nothing.
-    """
-    ks = np.arange(len(given))
-    beyond = (ks < (first or 0)) | (ks > (len(given) if last is None else last))
-    filled = [k for k in kept if given[k].any()] or [middle]
-    for k in kept:
-        if not given[k].any():
-            beyond |= (ks < k) if k < filled[0] else (ks > k) if k > filled[-1] else False
-    return beyond

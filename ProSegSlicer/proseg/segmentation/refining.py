@@ -14,7 +14,7 @@ from proseg.model.calibration import Calibration
 from proseg.model.follower import Follower
 from proseg.segmentation.ends import with_ends
 from proseg.segmentation.measurements import measure
-from proseg.segmentation.propagation import Seen, follow
+from proseg.segmentation.propagation import Seen, beyond, follow
 from proseg.segmentation.quality import name_slices
 from proseg.segmentation.result import SegmentationResult, SliceOrigin
 
@@ -162,8 +162,10 @@ def _note(before: np.ndarray, after: np.ndarray, origins: dict[int, SliceOrigin]
 def _ended(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk.Image, word: Word) -> tuple[str, ...]:
     """A sentence on slices that lost their gland because one before them was given without: it may have been a slip."""
     empty = [index for index, k in zip(word.slices, word.ks, strict=True) if not before[k].any()]
-    gone = np.flatnonzero(drawn.any(axis=(1, 2)) & ~after.any(axis=(1, 2)))
-    cleared = sorted(input_slice_indices(image, [int(k) for k in gone if word.silent(int(k))]))
+    own = np.zeros_like(before)
+    own[list(word.ks)] = before[list(word.ks)]
+    gone = drawn.any(axis=(1, 2)) & ~after.any(axis=(1, 2)) & beyond(own, word.ks, drawn)
+    cleared = sorted(input_slice_indices(image, [int(k) for k in np.flatnonzero(gone) if word.silent(int(k))]))
     if not empty or not cleared:
         return ()
     verb = "was" if len(empty) == 1 else "were"
@@ -171,10 +173,23 @@ def _ended(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk
 
 
 def _lost(before: np.ndarray, drawn: np.ndarray, after: np.ndarray, image: sitk.Image, word: Word) -> tuple[str, ...]:
-    """A sentence on edits in slices that were not given, which a refinement draws over: none may go unseen."""
-    edited = (before != drawn) & (before.any(axis=(1, 2)) & (before != after).any(axis=(1, 2)))[:, None, None]
-    ks = [k for k in np.flatnonzero(edited.any(axis=(1, 2))) if word.ks and k not in word.ks]
+    """A sentence on edits in slices that were not given and are not there any more: none may go unseen.
+
+    A slice without labels is one that the reader erased if any other slice that was not given has some. Where none has,
+    the labelmap holds nothing but the given slices, and of the others the reader said nothing.
+    """
+    others = np.setdiff1d(np.arange(len(before)), word.ks)
+    whole = before[others].any()
+    ks = [
+        int(k)
+        for k in others
+        if (whole or before[k].any())
+        and (before[k] != drawn[k]).any()
+        and (before[k] != after[k]).any()
+        and (word.ks or not after[k].any())  # with the ends alone, what grew was asked for
+    ]
     if not ks:
         return ()
     listed = name_slices(sorted(input_slice_indices(image, ks)))
-    return (f"Other labels than the networks' were not given and were drawn over, in {listed}.",)
+    became = "were not given and were drawn over" if word.ks else "were beyond the ends and were cleared"
+    return (f"Other labels than the networks' {became}, in {listed}.",)
