@@ -5,7 +5,8 @@
 Every case is segmented by weights that have not learned from it, so the follower meets the errors that a reader will
 meet. In each step a case is taken, and slices of it are given as an expert drew them: few more often than many, and
 those in which the networks err more often than others. A follower is trained for each fold, on the cases that its
-weights have learned from, and one on all cases, the one that ships. Each takes a core some minutes.
+weights have learned from, and one on all cases, the one that ships. Each takes a core some minutes; stopped, the same
+command goes on with the next one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from proseg.labels import CG, PZ
+from proseg.model.devices import choose_device
 from proseg.model.follower import SHIPPED, Follower, followed, save_follower
 from proseg.segmentation.features import Drawn, Given, features, reduced
 from training.command import run_command
@@ -29,7 +31,7 @@ from training.data.labels import GLAND_UNKNOWN_ZONE
 from training.judge.evaluate import unseen
 from training.judge.simulated_reader import Examination, examinations, wrong_mm2
 
-EPOCHS, RATE, DECAY, WARM_UP = 20, 3e-3, 1e-3, 50
+EPOCHS, RATE, DECAY, WARM_UP = 60, 3e-3, 1e-3, 50
 AT_ONCE = 12  # slices that are drawn in a step
 JUDGED_MM = 1.0  # pixels of the loss
 COUNTS = (1, 1, 1, 2, 2, 3, 3, 4, 5, 7)  # of slices given, drawn from
@@ -104,6 +106,7 @@ def train(lessons: Sequence[Lesson], epochs: int = EPOCHS, name: str = "") -> Fo
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     follower = Follower()
+    arithmetic = choose_device("cpu").dtype
     optimiser = torch.optim.AdamW(follower.parameters(), RATE, weight_decay=DECAY)
     total, step = epochs * len(lessons), 0
     for epoch in range(epochs):
@@ -115,6 +118,8 @@ def train(lessons: Sequence[Lesson], epochs: int = EPOCHS, name: str = "") -> Fo
             )
             given = lesson.some(rng)
             ks = [k for k in lesson.slices if k not in given]
+            if not ks:  # those just beyond the gland were all that was left
+                continue
             ks = sorted(rng.choice(ks, min(AT_ONCE, len(ks)), False).tolist())
             seen = features(lesson.drawn, lesson.given.part(given), ks)
             if not lesson.zonal:
@@ -123,7 +128,9 @@ def train(lessons: Sequence[Lesson], epochs: int = EPOCHS, name: str = "") -> Fo
             if rng.random() < 0.5:
                 shown = [one.flip(-1) for one in shown]
             seen, gland, pz, truth = shown
-            loss = loss_of(*followed(follower(seen), gland, pz), truth, lesson.zonal)
+            with torch.autocast("cpu", arithmetic, arithmetic is not torch.float32):
+                said = follower(seen)
+            loss = loss_of(*followed(said.float(), gland, pz), truth, lesson.zonal)
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(follower.parameters(), 1.0)
@@ -173,6 +180,9 @@ def main() -> None:
         for weights, fold in zip(options.weights, folds, strict=True)
     }
     for name, without in {**held_out, SHIPPED: set()}.items():
+        if (options.out / name).with_suffix(".json").exists():  # which is written last
+            print(f"{name} is there. Delete it, and it is made anew.")
+            continue
         learned = sorted(set(lessons) - without)
         follower = train([lesson for case in learned for lesson in lessons[case]], name=name)
         save_follower(follower, options.out / name, learned)
