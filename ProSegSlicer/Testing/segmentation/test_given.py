@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from Testing.made_results import make_result
 
 from proseg.errors import InputError
-from proseg.segmentation.given import labels_on_grid
+from proseg.labels import CG, PZ
+from proseg.outputs.writing import write_result
+from proseg.segmentation.given import labels_on_grid, read_labels
 
 
 @pytest.fixture(params=["LPS", "RAI", "PSL"])
@@ -69,3 +73,71 @@ def test_labels_that_are_no_zones_are_refused(pair: tuple[sitk.Image, sitk.Image
     assert not sitk.GetArrayFromImage(labels_on_grid(empty, image, may_be_empty=True)).any()
     with pytest.raises(InputError, match="reaches beyond the image"):
         labels_on_grid(sitk.ConstantPad(labels, (1, 0, 0), (0, 0, 0)), image)
+
+
+@pytest.fixture
+def segmentation(tmp_path: Path) -> sitk.Image:
+    """What a ``.seg.nrrd`` file holds, with its header."""
+    write_result(make_result(), tmp_path / "zones.seg.nrrd")
+    return sitk.ReadImage(str(tmp_path / "zones.seg.nrrd"))
+
+
+def again(image: sitk.Image, path: Path, values: np.ndarray | None = None, **fields: str) -> Path:
+    """The file once more, with other values, or other fields of its header."""
+    made = image
+    if values is not None:
+        made = sitk.GetImageFromArray(values, isVector=values.ndim == 4)
+        made.CopyInformation(image)
+        for key in image.GetMetaDataKeys():
+            if key.startswith("Segment"):
+                made.SetMetaData(key, image.GetMetaData(key))
+    for key, value in fields.items():
+        made.SetMetaData(key, value)
+    sitk.WriteImage(made, str(path))
+    return path
+
+
+def zones_of(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(read_labels(path))
+
+
+def test_the_header_of_a_segmentation_says_which_label_is_which_zone(segmentation: sitk.Image, tmp_path: Path) -> None:
+    array = sitk.GetArrayFromImage(segmentation)
+    swapped = np.choose(array, [0, 2, 1]).astype(np.uint8)
+    path = again(segmentation, tmp_path / "a.seg.nrrd", swapped, Segment0_LabelValue="2", Segment1_LabelValue="1")
+    assert np.array_equal(zones_of(path), array)
+
+
+def test_a_lesion_is_left_out_though_it_bears_the_code_of_a_zone(segmentation: sitk.Image, tmp_path: Path) -> None:
+    array = sitk.GetArrayFromImage(segmentation)
+    with_lesion = np.stack([array, np.roll(array == PZ, 2, axis=1)], axis=-1).astype(np.uint8)
+    lesion = {"ID": "Segment_1", "Name": "Lesion", "LabelValue": "1", "Layer": "1"}
+    lesion["Tags"] = segmentation.GetMetaData("Segment1_Tags")
+    fields = {f"Segment2_{key}": value for key, value in lesion.items()}
+    assert np.array_equal(zones_of(again(segmentation, tmp_path / "a.seg.nrrd", with_lesion, **fields)), array)
+
+
+@pytest.mark.parametrize("fields", [{"Name": "peripheral zone ", "Tags": ""}, {"Name": "Segment_1"}])
+def test_a_zone_that_another_program_drew_is_known_by_its_name_or_its_code(
+    fields: dict[str, str], segmentation: sitk.Image, tmp_path: Path
+) -> None:
+    named = {f"Segment0_{key}": value for key, value in fields.items()}
+    path = again(segmentation, tmp_path / "a.seg.nrrd", Segment0_ID="Segment_7", **named)
+    assert np.array_equal(zones_of(path), sitk.GetArrayFromImage(segmentation))
+
+
+def test_segments_that_are_no_zones_or_no_two_are_refused(segmentation: sitk.Image, tmp_path: Path) -> None:
+    array = sitk.GetArrayFromImage(segmentation)
+    path = tmp_path / "a.seg.nrrd"
+    overlapping = np.stack([array > 0, array == CG], axis=-1).astype(np.uint8)
+    for sentence, values, fields in (
+        ("overlap, in", overlapping, {"Segment1_Layer": "1", "Segment1_LabelValue": "1"}),
+        ("segments that are the peripheral zone", array, {"Segment1_ID": "PZ"}),
+        ("lies where there is nothing", array, {"Segment0_Layer": "3"}),
+        ("numbers no label", array, {"Segment0_LabelValue": "9" * 5000}),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            read_labels(again(segmentation, path, values, **fields))
+    other = {f"Segment{n}_{key}": "Bladder" for n in (0, 1) for key in ("ID", "Name", "Tags")}
+    with pytest.raises(InputError, match="None of the segments"):
+        read_labels(again(segmentation, path, array, **other))

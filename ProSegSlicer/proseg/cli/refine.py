@@ -90,18 +90,17 @@ def run_refine(options: argparse.Namespace, bar: Bar) -> int:
         check_target(options.preview, inputs, (".png",), [*filter(None, (options.output, options.report))])
     with bar() as progress:
         progress("Reading", 0.0)
-        from proseg.images.files import read_image_file
         from proseg.outputs.preview import write_preview
         from proseg.outputs.report import report, source_name, to_json
         from proseg.outputs.writing import write_result
         from proseg.reading.t2w import read_t2w
-        from proseg.segmentation.given import labels_on_grid
+        from proseg.segmentation.given import labels_on_grid, read_labels
         from proseg.system.atomic import OutputSet, write_text
 
         t2w = read_t2w(options.image)
         if not options.labels.is_file():
             raise InputError(f"{options.labels} is not a file.", "Give the labelmap that shall be refined.")
-        drawn = read_image_file(options.labels)
+        drawn = read_labels(options.labels)
         labels = labels_on_grid(drawn, t2w.image, str(options.labels), may_be_empty=bool(slices))
         progress("Loading the model", 0.05)
         with uninterrupted():  # torch aborts the process where a signal raises amid its own beginnings
