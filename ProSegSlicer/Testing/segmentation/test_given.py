@@ -44,12 +44,25 @@ def test_a_part_of_the_grid_is_put_in_place(pair: tuple[sitk.Image, sitk.Image])
     assert np.array_equal(sitk.GetArrayFromImage(labels_on_grid(part, image)), array)
 
 
+def tilt(angle: float) -> np.ndarray:
+    """A rotation about the patient's long axis, radians."""
+    return np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "SAR", "PIL"])
+def test_labels_whose_axes_run_otherwise_are_turned(pair: tuple[sitk.Image, sitk.Image], axes: str) -> None:
+    image, labels = pair
+    turned = labels_on_grid(sitk.DICOMOrient(labels, axes), image)
+    assert np.array_equal(sitk.GetArrayFromImage(turned), sitk.GetArrayFromImage(labels))
+    assert turned.GetDirection() == image.GetDirection()
+
+
 def test_another_grid_is_refused(pair: tuple[sitk.Image, sitk.Image]) -> None:
     image, labels = pair
     shifted, scaled, turned = (sitk.Image(labels) for _ in range(3))
     shifted.SetOrigin(np.add(labels.GetOrigin(), (0.3, 0, 0)).tolist())
     scaled.SetSpacing(np.multiply(labels.GetSpacing(), (1, 1.1, 1)).tolist())
-    turned.SetDirection(np.multiply(labels.GetDirection(), -1).tolist())
+    turned.SetDirection((tilt(0.01) @ np.reshape(labels.GetDirection(), (3, 3))).ravel().tolist())
     nowhere = sitk.Image(labels)
     nowhere.SetOrigin((float("nan"), 0, 0))
     for other in (shifted, scaled, turned, nowhere):

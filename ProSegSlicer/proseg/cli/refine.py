@@ -52,7 +52,7 @@ def _slices(text: str) -> tuple[int, ...]:
         InputError: it is something else.
     """
     found: list[int] = []
-    for part in text.split(",") if text.strip() else ():
+    for part in filter(str.strip, text.split(",")):
         match = _RUN.fullmatch(part)
         if not match:
             raise InputError(

@@ -104,7 +104,9 @@ def _of_zone(segments: list[_Segment], zone: Zone, path: Path) -> _Segment | Non
 def labels_on_grid(
     labelmap: sitk.Image, image: sitk.Image, name: str = "the labelmap", may_be_empty: bool = False
 ) -> sitk.Image:
-    """The labelmap on the exact grid of the image. One cropped to its segments, as Slicer saves them, is put in place.
+    """The labelmap on the exact grid of the image.
+
+    One cropped to its segments, as Slicer saves them, is put in place; one whose axes run the other way is turned.
 
     Args:
         labelmap: 0 background, 1 PZ, 2 CG; on the image's grid, or on a part of it.
@@ -118,6 +120,9 @@ def labels_on_grid(
     complex_values = labelmap.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64)
     if labelmap.GetDimension() != 3 or labelmap.GetNumberOfComponentsPerPixel() != 1 or complex_values:
         raise InputError(f"{name} is not one volume of labels.", EXPORT)
+    # Many programs store what they write with axes of their own choice; the voxels are the same.
+    axes = sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(image.GetDirection())
+    labelmap = sitk.DICOMOrient(labelmap, axes)
     corners = [
         image.TransformPhysicalPointToContinuousIndex(labelmap.TransformIndexToPhysicalPoint(corner))
         for corner in ((0, 0, 0), tuple(size - 1 for size in labelmap.GetSize()))
