@@ -78,7 +78,7 @@ class RunPart:
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", lambda: self._look())
-        self.double_click_s = qt.QApplication.doubleClickInterval() / 1000
+        self.double_click_s = slicer.app.doubleClickInterval / 1000
         ui.segmentButton.connect("clicked(bool)", lambda: self.click())
         ui.detailsButton.connect("toggled(bool)", lambda shown: ui.detailsText.setVisible(shown))
         self.tell("")

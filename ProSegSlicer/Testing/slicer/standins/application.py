@@ -49,6 +49,7 @@ class Application(Emitter):
 
     SIGNALS = ("startupCompleted()", "aboutToQuit()")
     applicationName = "Slicer"
+    doubleClickInterval = 400  # ms
 
     def __init__(self) -> None:
         super().__init__()

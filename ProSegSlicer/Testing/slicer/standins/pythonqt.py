@@ -79,7 +79,10 @@ class StrictQObject:
 
 
 class PropertyAttribute:
-    """A Qt property as an attribute; on the class it is what Qt has there, for ``QTimer.singleShot(ms, f)``."""
+    """A Qt property as an attribute; on the class it hides what Qt has there, as a static function of that name.
+
+    ``QTimer.singleShot(ms, f)`` alone Slicer itself brings back.
+    """
 
     def __init__(self, base: type, qt_property: QtCore.QMetaProperty) -> None:
         self.base = base
@@ -88,7 +91,7 @@ class PropertyAttribute:
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
-            return getattr(self.base, self.key, self)
+            return getattr(self.base, self.key) if self.key == "singleShot" else None
         value = QtCore.QObject.property(instance, self.key)
         return tuple(value) if isinstance(value, list) else value  # as PythonQt hands out string lists
 
