@@ -73,6 +73,22 @@ def busy(*shown: Any, sentence: str = "") -> Iterator[None]:
             bar.clearMessage()
 
 
+def fit_rows(table: Any) -> None:
+    """Have a table be as high as its rows, whose texts wrap anew at each width.
+
+    Qt's own way, a size that adjusts to the contents, leaves what holds the table as high as it was where rows grow
+    because the column gets narrower: the last row is cut.
+    """
+    table.resizeRowsToContents()
+    heights = sum(table.rowHeight(row) for row in range(table.rowCount))
+    table.setFixedHeight(heights + 2 * table.frameWidth)
+
+
+def keep_fitted(table: Any) -> None:
+    """Fit a table to its rows at each new width of its columns."""
+    table.horizontalHeader().connect("sectionResized(int,int,int)", lambda *_: fit_rows(table))
+
+
 def swatch(colour: tuple[int, ...]) -> Any:
     """A small square of a colour (RGB or RGBA, 0-255), as an icon."""
     pixmap = qt.QPixmap(ICON - 4, ICON - 4)

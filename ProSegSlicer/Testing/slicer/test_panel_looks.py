@@ -88,6 +88,17 @@ def test_nothing_is_squeezed_however_much_there_is_to_say(
     assert area.verticalScrollBar().maximum() > 0  # the one that scrolls it all
 
 
+def test_no_row_is_cut_where_the_column_was_wide_and_gets_narrow(case: Any, volume: Any, area: Any) -> None:
+    fill(case, volume)
+    for width in (640, 340):
+        area.resize(width, 600)
+        settle(area)
+    for table in (case.ui.resultsTable, case.ui.flagsTable, case.ui.givenTable):
+        whole = sum(map(table.rowHeight, range(table.rowCount))) + 2 * table.frameWidth
+        least = QtWidgets.QWidget.minimumSize(table).height()  # what holds the table keeps to it, in Slicer too
+        assert QtWidgets.QWidget.height(table) == least == whole
+
+
 @pytest.mark.parametrize(("points", "width"), [(9, 360), (14, 480)], ids=["plain", "150 %"])
 def test_every_button_shows_its_whole_text_in_a_narrow_column(
     case: Any, volume: Any, area: Any, scene: Any, points: int, width: int
