@@ -74,19 +74,24 @@ def busy(*shown: Any, sentence: str = "") -> Iterator[None]:
 
 
 def fit_rows(table: Any) -> None:
-    """Have a table be as high as its rows, whose texts wrap anew at each width.
-
-    Qt's own way, a size that adjusts to the contents, leaves what holds the table as high as it was where rows grow
-    because the column gets narrower: the last row is cut.
-    """
+    """Have a table be as high as its rows, whose texts wrap anew at each width."""
     table.resizeRowsToContents()
     heights = sum(table.rowHeight(row) for row in range(table.rowCount))
     table.setFixedHeight(heights + 2 * table.frameWidth)
 
 
 def keep_fitted(table: Any) -> None:
-    """Fit a table to its rows at each new width of its columns."""
-    table.horizontalHeader().connect("sectionResized(int,int,int)", lambda *_: fit_rows(table))
+    """Fit a table to its rows also when its columns get narrower or wider.
+
+    Qt's own way, a size that adjusts to the contents, leaves what holds the table as high as it was where rows grow:
+    the last one is cut.
+    """
+    later = qt.QTimer(table)
+    later.setSingleShot(True)
+    later.setInterval(0)  # a header tells of one row before the next one has its height
+    later.connect("timeout()", lambda: fit_rows(table))
+    for header in (table.horizontalHeader(), table.verticalHeader()):
+        header.connect("sectionResized(int,int,int)", lambda *_: later.start())
 
 
 def swatch(colour: tuple[int, ...]) -> Any:
