@@ -94,6 +94,34 @@ def keep_fitted(table: Any) -> None:
         header.connect("sectionResized(int,int,int)", lambda *_: later.start())
 
 
+class WholeHeight(qt.QObject):
+    """Has a widget be as high as its texts are at its width: Slicer's column does not ask for a height at a width.
+
+    Args:
+        widget: with a layout; its least height is set from then on.
+    """
+
+    def __init__(self, widget: Any) -> None:
+        qt.QObject.__init__(self, widget)
+        self._widget = widget
+        self._later = qt.QTimer(widget)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)  # once the layout has heard of it
+        self._later.connect("timeout()", lambda: widget.setMinimumHeight(widget.layout().heightForWidth(widget.width)))
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """See that the widget has another width, or what is in it another height."""
+        if event.type() in (qt.QEvent.Resize, qt.QEvent.LayoutRequest):
+            self._later.start()
+        return False
+
+    def stop(self) -> None:
+        """The widget goes."""
+        self._widget.removeEventFilter(self)
+        self._later.stop()
+
+
 def swatch(colour: tuple[int, ...]) -> Any:
     """A small square of a colour (RGB or RGBA, 0-255), as an icon."""
     pixmap = qt.QPixmap(ICON - 4, ICON - 4)

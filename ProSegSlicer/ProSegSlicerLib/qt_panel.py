@@ -17,7 +17,7 @@ from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
-from ProSegSlicerLib.qt_look import busy
+from ProSegSlicerLib.qt_look import WholeHeight, busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_refine import RefinePart
@@ -75,6 +75,7 @@ class Panel(VTKObservationMixin):
         self._active = ""  # the volume that Slicer itself showed last
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
+        self._whole = WholeHeight(ui.segmentButton.parent())
         self.refresh()
 
     def bind(self, parameters: Any) -> None:
@@ -158,6 +159,7 @@ class Panel(VTKObservationMixin):
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
+        self._whole.stop()
         self.run.stop()
         self.export.stop()
         self.bind(None)
