@@ -125,7 +125,15 @@ class RefinePart:
         self.show(self.segmentation)
 
     def _here(self) -> int:
-        return -1 if self.view.shown is None else self.view.shown
+        """The slice in view.
+
+        Raises:
+            InputError: there is none.
+        """
+        index = self.view.now()
+        if index is None:
+            raise InputError(_("No view shows a slice of this image."), _("Choose it in a slice view first."))
+        return index
 
     def _start_refining(self) -> Any:
         slices, labels = refining.look(self.segmentation), refining.changeable(self.segmentation)
@@ -148,8 +156,8 @@ class RefinePart:
 
     def _move_here(self, end: str) -> None:
         """Move an end to the slice that is shown."""
-        if self.slices is not None and self.view.shown is not None:
-            self._moved[self._name_of(end)] = self.view.shown
+        if self.slices is not None and (index := self.view.now()) is not None:
+            self._moved[self._name_of(end)] = index
             self._cut()
 
     def _cut(self) -> None:
