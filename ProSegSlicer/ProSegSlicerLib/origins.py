@@ -35,6 +35,12 @@ def note_refined(segmentation: Any, before: sitk.Image, after: sitk.Image) -> No
     segmentation.SetAttribute(REFINED, json.dumps(noted))
 
 
+def carry(source: Any, target: Any) -> None:
+    """Have ``target`` know of its slices what ``source`` knows: it holds where the contours are the same."""
+    for name in (REFINED, GIVEN):
+        target.SetAttribute(name, source.GetAttribute(name))
+
+
 def origins(segmentation: Any, ai: sitk.Image, current: sitk.Image) -> dict[int, SliceOrigin]:
     """By index along the input's slice axis: whose word a slice is, of those with gland in either of two labelmaps.
 

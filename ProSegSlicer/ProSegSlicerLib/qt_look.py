@@ -73,6 +73,55 @@ def busy(*shown: Any, sentence: str = "") -> Iterator[None]:
             bar.clearMessage()
 
 
+def fit_rows(table: Any) -> None:
+    """Have a table be as high as its rows, whose texts wrap anew at each width."""
+    table.resizeRowsToContents()
+    heights = sum(table.rowHeight(row) for row in range(table.rowCount))
+    table.setFixedHeight(heights + 2 * table.frameWidth)
+
+
+def keep_fitted(table: Any) -> None:
+    """Fit a table to its rows also when its columns get narrower or wider.
+
+    Qt's own way, a size that adjusts to the contents, leaves what holds the table as high as it was where rows grow:
+    the last one is cut.
+    """
+    later = qt.QTimer(table)
+    later.setSingleShot(True)
+    later.setInterval(0)  # a header tells of one row before the next one has its height
+    later.connect("timeout()", lambda: fit_rows(table))
+    for header in (table.horizontalHeader(), table.verticalHeader()):
+        header.connect("sectionResized(int,int,int)", lambda *_: later.start())
+
+
+class WholeHeight(qt.QObject):
+    """Has a widget be as high as its texts are at its width: Slicer's column does not ask for a height at a width.
+
+    Args:
+        widget: with a layout; its least height is set from then on.
+    """
+
+    def __init__(self, widget: Any) -> None:
+        qt.QObject.__init__(self, widget)
+        self._widget = widget
+        self._later = qt.QTimer(widget)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)  # once the layout has heard of it
+        self._later.connect("timeout()", lambda: widget.setMinimumHeight(widget.layout().heightForWidth(widget.width)))
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """See that the widget has another width, or what is in it another height."""
+        if event.type() in (qt.QEvent.Resize, qt.QEvent.LayoutRequest):
+            self._later.start()
+        return False
+
+    def stop(self) -> None:
+        """The widget goes."""
+        self._widget.removeEventFilter(self)
+        self._later.stop()
+
+
 def swatch(colour: tuple[int, ...]) -> Any:
     """A small square of a colour (RGB or RGBA, 0-255), as an icon."""
     pixmap = qt.QPixmap(ICON - 4, ICON - 4)

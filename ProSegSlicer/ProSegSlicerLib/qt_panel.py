@@ -17,7 +17,7 @@ from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
-from ProSegSlicerLib.qt_look import busy
+from ProSegSlicerLib.qt_look import WholeHeight, busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_refine import RefinePart
@@ -68,9 +68,14 @@ class Panel(VTKObservationMixin):
         self._arrival.setSingleShot(True)
         self._arrival.setInterval(0)
         self._arrival.connect("timeout()", lambda: self.look_at_scene() if self.is_seen() else None)
+        self._departure = qt.QTimer()  # and what it shows in place of a node that goes, it shows only then
+        self._departure.setSingleShot(True)
+        self._departure.setInterval(0)
+        self._departure.connect("timeout()", lambda: self._follow(to_gland=False) if self.parameters else None)
         self._active = ""  # the volume that Slicer itself showed last
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
+        self._whole = WholeHeight(ui.segmentButton.parent())
         self.refresh()
 
     def bind(self, parameters: Any) -> None:
@@ -127,10 +132,15 @@ class Panel(VTKObservationMixin):
     def on_removal(self, node: Any) -> None:
         """Let go of a node that is about to leave the scene, before any selector moves on to its neighbour."""
         volume, segmentation = self.chosen
-        if node is not None and node is volume:
+        if node is None:
+            return
+        if node is volume:
             self._choose(None, None)
-        elif node is not None and node is segmentation:
+        elif node is segmentation:
             self._choose(volume, None)
+        # The Segment Editor moves on to the neighbour of its segmentation, and shows the image of that one.
+        if node in (volume, segmentation) or (volume is not None and any(node.IsA(kind) for kind in SEEN)):
+            self._departure.start()
 
     def after_removal(self) -> None:
         """Once a node is gone: uncertainty goes with its segmentation."""
@@ -149,6 +159,7 @@ class Panel(VTKObservationMixin):
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
+        self._whole.stop()
         self.run.stop()
         self.export.stop()
         self.bind(None)

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from proseg.errors import InputError, ProSegError
 from proseg.segmentation.quality import mm, name_slices
 from ProSegSlicerLib import refining
-from ProSegSlicerLib.qt_look import Tone, busy
+from ProSegSlicerLib.qt_look import Tone, busy, fit_rows, keep_fitted
 from ProSegSlicerLib.qt_run import Phase, RunPart
 from ProSegSlicerLib.qt_slices import SlicesPart
 from ProSegSlicerLib.segments import set_zones
@@ -47,6 +47,7 @@ class RefinePart:
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        keep_fitted(table)
         table.connect("cellClicked(int,int)", lambda row, _column: self.view.go(self._listed[row]))
         table.connect("cellChanged(int,int)", lambda row, _column: self._tick(row))
         for end in ENDS:
@@ -124,7 +125,15 @@ class RefinePart:
         self.show(self.segmentation)
 
     def _here(self) -> int:
-        return -1 if self.view.shown is None else self.view.shown
+        """The slice in view.
+
+        Raises:
+            InputError: there is none.
+        """
+        index = self.view.now()
+        if index is None:
+            raise InputError(_("No view shows a slice of this image."), _("Choose it in a slice view first."))
+        return index
 
     def _start_refining(self) -> Any:
         slices, labels = refining.look(self.segmentation), refining.changeable(self.segmentation)
@@ -147,8 +156,8 @@ class RefinePart:
 
     def _move_here(self, end: str) -> None:
         """Move an end to the slice that is shown."""
-        if self.slices is not None and self.view.shown is not None:
-            self._moved[self._name_of(end)] = self.view.shown
+        if self.slices is not None and (index := self.view.now()) is not None:
+            self._moved[self._name_of(end)] = index
             self._cut()
 
     def _cut(self) -> None:
@@ -221,9 +230,7 @@ class RefinePart:
             item.setCheckState(qt.Qt.Checked if index in word.given else qt.Qt.Unchecked)
             ui.givenTable.setItem(row, 0, item)
             ui.givenTable.setItem(row, 1, qt.QTableWidgetItem(what if index in word.corrected else _("accepted")))
-        ui.givenTable.resizeRowsToContents()
-        heights = sum(ui.givenTable.rowHeight(row) for row in range(len(listed)))
-        ui.givenTable.setFixedHeight(heights + 2 * ui.givenTable.frameWidth)  # Qt's own least is several rows
+        fit_rows(ui.givenTable)
         ui.givenTable.setVisible(bool(listed))
 
     def _update_buttons(self) -> None:

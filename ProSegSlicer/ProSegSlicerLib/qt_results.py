@@ -14,7 +14,7 @@ from proseg.labels import CG, PZ, ZONES
 from proseg.segmentation.measurements import Measurements
 from proseg.segmentation.quality import mm
 from ProSegSlicerLib import overlay, review
-from ProSegSlicerLib.qt_look import TONES, icon, swatch
+from ProSegSlicerLib.qt_look import TONES, fit_rows, icon, keep_fitted, swatch
 
 SEVEREST_FIRST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
@@ -81,10 +81,7 @@ class ResultsPart:
             table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
             table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
             table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-            # A table is as high as its rows (its size policy), and they change where texts wrap anew.
-            table.horizontalHeader().connect(
-                "sectionResized(int,int,int)", lambda *_, table=table: table.resizeRowsToContents()
-            )
+            keep_fitted(table)
 
     def _measured(self) -> tuple[Measurements | None, str]:
         """The figures, and what to say instead or besides."""
@@ -116,6 +113,7 @@ class ResultsPart:
         font.setBold(True)
         for row in range(3):
             table.item(row, 1).setFont(font)
+        fit_rows(table)
 
     def _show_flags(self, is_other: bool, shown: bool) -> None:
         label, table = self.ui.flagsLabel, self.ui.flagsTable
@@ -146,6 +144,7 @@ class ResultsPart:
             for column in range(2):
                 table.item(row, column).setToolTip(f"{flag.severity.value.capitalize()}: {flag.sentence}")
             self._show_next(row)
+        fit_rows(table)
 
     def _show_next(self, row: int) -> None:
         slices = self.flags[row].slices

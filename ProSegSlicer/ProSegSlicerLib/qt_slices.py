@@ -78,6 +78,11 @@ class SlicesPart(VTKObservationMixin):
         """Move the slice views to a slice."""
         overlay.jump_to_slice(self.segmentation, index, self.slices.labelmap)
 
+    def now(self) -> int | None:
+        """The slice in view at this moment, whatever the line said of it a moment ago; None where no view shows one."""
+        self._follow()
+        return self.shown
+
     def visit(self, step: int) -> None:
         """Go to the previous (-1) or the next (+1) slice to check, from the last on to the first."""
         if self.slices is None:

@@ -11,7 +11,7 @@ from proseg.errors import InputError
 from proseg.worker.client import WorkerClient
 from ProSegSlicerLib import review
 from ProSegSlicerLib.job import Job, JobState
-from ProSegSlicerLib.origins import note_refined
+from ProSegSlicerLib.origins import carry, note_refined
 from ProSegSlicerLib.overlay import set_uncertainty
 from ProSegSlicerLib.segments import create_segmentation, input_volume, set_zones
 from ProSegSlicerLib.undo import Undo
@@ -51,6 +51,7 @@ class RefineJob(Job):
         super().__init__(client, volume, segmentation, device)
         self.labels, self.slices, self.ends = labels, slices, {"first": first, "last": last}
         self.undo = undo or Undo()
+        self._source = segmentation  # the result may get a node of its own
         self._ai = review.ai_labelmap(segmentation), review.ai_report(segmentation)
 
     def _write_inputs(self) -> None:
@@ -85,6 +86,7 @@ class RefineJob(Job):
         if target is None:
             target = create_segmentation(self.volume)
             review.keep_ai_result(target, *self._ai)
+            carry(self._source, target)
             set_uncertainty(target, sitk.ReadImage(event["uncertainty"]))
         with self.undo.step(target, "Refine"):
             note_refined(target, self.labels, labelmap)

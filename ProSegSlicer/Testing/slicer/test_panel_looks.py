@@ -17,6 +17,7 @@ from Testing.slicer.conftest import paint
 
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import PZ
+from ProSegSlicerLib import refining
 
 LONG = "A sentence of the kind that says what happened and what to do next, and that takes several lines to say so. "
 FLAGS = tuple(QualityFlag(f"flag{number}", Severity.WARNING, LONG, (number,)) for number in range(8))
@@ -86,6 +87,36 @@ def test_nothing_is_squeezed_however_much_there_is_to_say(
             width, height = (getattr(QtWidgets.QWidget, side)(label) for side in ("width", "height"))
             assert height >= QtWidgets.QLabel.heightForWidth(label, width), label.objectName
     assert area.verticalScrollBar().maximum() > 0  # the one that scrolls it all
+
+
+@pytest.mark.parametrize("width", [340, 640])
+def test_the_panel_asks_for_the_height_of_its_texts_at_its_width(
+    case: Any, volume: Any, area: Any, view: Any, width: int
+) -> None:
+    whole = case.ui.segmentButton.parent()
+    fill(case, volume)
+    area.resize(width, 600)
+    settle(area)
+    for index in case.panel.refine.slices.drawn:  # each accepted slice makes the list longer
+        refining.accept(case.segmentation, index)
+    case.panel.refresh()
+    settle(area)
+    needed = QtWidgets.QWidget.layout(whole).heightForWidth(QtWidgets.QWidget.width(whole))
+    assert QtWidgets.QWidget.minimumSize(whole).height() == needed  # Slicer's column asks for no more
+    case.ui.messageWidget.setVisible(False)
+    settle(area)
+    assert QtWidgets.QWidget.minimumSize(whole).height() < needed
+
+
+def test_no_row_is_cut_where_the_column_was_wide_and_gets_narrow(case: Any, volume: Any, area: Any) -> None:
+    fill(case, volume)
+    for width in (640, 340):
+        area.resize(width, 600)
+        settle(area)
+    for table in (case.ui.resultsTable, case.ui.flagsTable, case.ui.givenTable):
+        whole = sum(map(table.rowHeight, range(table.rowCount))) + 2 * table.frameWidth
+        least = QtWidgets.QWidget.minimumSize(table).height()  # what holds the table keeps to it, in Slicer too
+        assert QtWidgets.QWidget.height(table) == least == whole
 
 
 @pytest.mark.parametrize(("points", "width"), [(9, 360), (14, 480)], ids=["plain", "150 %"])

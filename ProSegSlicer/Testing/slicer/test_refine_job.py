@@ -9,11 +9,12 @@ import pytest
 import SimpleITK as sitk
 from Testing.slicer.conftest import paint
 from Testing.slicer.said_client import SaidClient
+from Testing.slicer.test_refining import refine
 from Testing.slicer.test_review import EDIT
 
 from proseg.errors import InputError
 from proseg.labels import CG, PZ
-from ProSegSlicerLib import review
+from ProSegSlicerLib import refining, review
 from ProSegSlicerLib.job import JobState
 from ProSegSlicerLib.overlay import uncertainty_volume
 from ProSegSlicerLib.refine_job import RefineJob
@@ -76,6 +77,20 @@ def test_a_node_of_its_own_has_the_ais_result_too(client: SaidClient, segmentati
     assert job.segmentation is not segmentation
     assert review.comparison(job.segmentation).slices_refined == (8,)
     assert uncertainty_volume(job.segmentation) is not None
+
+
+def test_a_node_of_its_own_knows_whose_word_each_slice_was_before(client: SaidClient, segmentation: Any) -> None:
+    refine(segmentation, 5)
+    refining.accept(segmentation, 4)
+    paint(segmentation, EDIT, PZ)
+    job = started(client, segmentation, slices=(4, 6))
+    paint(segmentation, (7, *EDIT[1:]), PZ)
+    client.say_refined(8)
+    job.poll()
+    word = refining.look(job.segmentation).word
+    assert job.segmentation is not segmentation
+    assert (word.corrected, word.accepted) == ((6,), (4,))
+    assert review.comparison(job.segmentation).slices_refined == (5, 8)
 
 
 def test_without_its_image_nothing_can_be_refined(client: SaidClient, segmentation: Any, scene: Any) -> None:

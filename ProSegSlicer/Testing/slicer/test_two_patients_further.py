@@ -47,6 +47,20 @@ def test_an_image_that_is_deleted_takes_its_contours_out_of_sight(
     assert shown(view)[0] is None
 
 
+@pytest.mark.parametrize("gone", ["contours", "image"])
+def test_the_image_that_the_segment_editor_moves_on_to_does_not_stay_in_the_views(
+    case: Any, scene: Any, view: Any, patients: Any, gone: str
+) -> None:
+    a, _, b, zones_b = patients
+
+    def move_on(_caller: Any, _event: Any) -> None:
+        view.SetBackgroundVolumeID(a.GetID())
+
+    scene.AddObserver(scene.NodeRemovedEvent, move_on)
+    scene.RemoveNode({"contours": zones_b, "image": b}[gone])
+    assert check(case, view) == {"contours": (b, None), "image": (None, None)}[gone]
+
+
 def test_of_several_results_of_one_image_the_one_named_is_shown_and_none_takes_its_place(
     case: Any, scene: Any, view: Any, patients: Any
 ) -> None:

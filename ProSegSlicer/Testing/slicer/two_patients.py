@@ -13,7 +13,7 @@ from ProSegSlicerLib.segments import input_volume
 
 
 def settle(case: Any) -> None:
-    standins.wait_until(lambda: not case.panel._arrival.active)
+    standins.wait_until(lambda: not (case.panel._arrival.active or case.panel._departure.active))
     case.settle()
 
 
