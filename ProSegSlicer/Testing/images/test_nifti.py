@@ -286,6 +286,14 @@ def test_analyze_is_read_and_its_missing_orientation_told(tmp_path, order, given
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(read.image), voxels())
 
 
+@pytest.mark.parametrize("length", [0, 3, 4, 60, 111, 115, 123, 124, 300])
+def test_a_header_that_is_cut_short_anywhere_is_refused_in_a_sentence(tmp_path, length):
+    sitk.WriteImage(sitk.GetImageFromArray(voxels()), str(tmp_path / "t2.hdr"))
+    (tmp_path / "t2.hdr").write_bytes((tmp_path / "t2.hdr").read_bytes()[:length])
+    with pytest.raises(InputError):
+        read_t2w(tmp_path / "t2.hdr")
+
+
 def test_analyze_without_its_voxels_is_not_called_damaged(tmp_path):
     head = bytearray(nifti(tmp_path / "whole.nii").read_bytes()[:348])
     head[344:348] = bytes(4)

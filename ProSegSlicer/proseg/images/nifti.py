@@ -334,7 +334,7 @@ def read_header(path: Path) -> NiftiHeader | None:
         kind, separate = "NIfTI-2", stored[4:7] == b"ni2"
     else:
         (rank, *size), pixdim = get("8h", 40), get("8f", 76)
-        (bits,), (offset,), units = get("h", 72), get("f", 108), stored[123]
+        (bits,), (offset,), (units,) = get("h", 72), get("f", 108), get("B", 123)
         (qform, sform), place = get("2h", 252), get("18f", 256)
         kind, separate = "NIfTI-1", stored[344:347] == b"ni1"
         if stored[344:347] not in (b"ni1", b"n+1"):  # whatever the name says, as ITK has it
