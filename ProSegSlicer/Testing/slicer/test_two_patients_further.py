@@ -73,7 +73,7 @@ def test_no_slice_is_accepted_on_the_image_of_another_patient(case: Any, view: A
     settle(case)
     standins.wait_until(lambda: case.panel.refine.view.shown is None)
     assert case.ui.shownLabel.text == "No view shows a slice of this image."
-    assert not (case.ui.acceptButton.enabled or case.ui.clearButton.enabled or case.ui.apexHereButton.enabled)
+    assert not any(getattr(case.ui, f"{name}Button").enabled for name in ("accept", "clear", "apexHere"))
     assert not refining.look(zones_a).word.given
     view.SetForegroundVolumeID(a.GetID())
     standins.wait_until(lambda: case.panel.refine.view.shown is not None)
