@@ -48,7 +48,7 @@ class ExportPart:
             box.connect("toggled(bool)", lambda: self._update())
             ui.formatsWidget.layout().addWidget(box)
             self.boxes[ending] = box
-        for before, box in pairwise([ui.reviewedButton, *self.boxes.values()]):  # made last, they would come last
+        for before, box in pairwise([ui.exportSection, *self.boxes.values()]):  # made last, they would come last
             qt.QWidget.setTabOrder(before, box)
         ui.folderEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.folderEdit.connect("currentPathChanged(QString)", lambda: self._update())

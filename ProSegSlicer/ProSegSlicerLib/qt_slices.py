@@ -61,8 +61,9 @@ class SlicesPart(VTKObservationMixin):
         """Show the slice of a segmentation that is in view; None for none."""
         self.segmentation, self.slices = segmentation, slices
         self.removeObservers()
-        for view in nodes_of("vtkMRMLSliceNode") if slices else ():  # some may have come since
-            self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._on_view)
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode") if slices else ():
+            for node in nodes_of(kind):  # some may have come since
+                self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._on_view)
         self._say()
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ import slicer.util
 from proseg.errors import InputError
 from ProSegSlicerLib import overlay
 from ProSegSlicerLib.scene import application_logic, mrml_scene, nodes_of
-from ProSegSlicerLib.segments import zones
+from ProSegSlicerLib.segments import input_volume, zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
 TURNED = "ProSegSlicer.Turned"  # of a slice view's node: that it was turned to the planes of a tilted image
@@ -131,8 +131,9 @@ def go_to_gland(segmentation: Any) -> None:
 def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:
     """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
 
-    Of several such views in the layout it is the first, Slicer's red one. Where the view cuts across the slices, that
-    one counts where the gland is, which ``overlay.jump_to_slice`` would go to.
+    A view in which another image hangs shows none. Of several such views in the layout it is the first, Slicer's red
+    one. Where the view cuts across the slices, that one counts where the gland is, which ``overlay.jump_to_slice``
+    would go to.
 
     Args:
         segmentation: whose parent transform the labels are under.
@@ -142,7 +143,8 @@ def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple
     places = np.array([overlay.to_world(segmentation, centre) for centre in centres])
     axis = matrix_of(labelmap)[:3, slice_axis(labelmap)]
     start, end = (np.array(overlay.to_world(segmentation, tuple(point))) for point in (centres[0], centres[0] + axis))
-    for view in _in_layout():
+    volume = input_volume(segmentation)
+    for view in (view for view in _in_layout() if _shows(view, volume)):
         matrix = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
         normal = matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
         step = abs(normal @ (end - start))
@@ -163,6 +165,14 @@ def _in_layout() -> list[Any]:
     """The slice views of the layout, which are those that are seen; without any layout all that there are."""
     shown = [view for view in nodes_of("vtkMRMLAbstractViewNode") if view.IsMappedInLayout()]
     return [view for view in shown if view.IsA("vtkMRMLSliceNode")] if shown else nodes_of("vtkMRMLSliceNode")
+
+
+def _shows(view: Any, volume: Any) -> bool:
+    """Whether a slice view shows an image, or nothing says what it shows."""
+    name, wanted = view.GetLayoutName(), volume.GetID() if volume is not None else None
+    composites = [node for node in nodes_of("vtkMRMLSliceCompositeNode") if node.GetLayoutName() == name]
+    shown = [(node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()) for node in composites]
+    return not shown or any(wanted in images for images in shown)
 
 
 def _show_image(volume: Any, anew: bool) -> bool:

@@ -181,13 +181,14 @@ def test_tab_reaches_everything_in_reading_order(case: Any, volume: Any, area: A
     reached = {id(widget) for widget in order}
     wanted = (
         *("psaEdit", "deviceComboBox", "segmentButton", "flagsTable", "apexSpinBox", "givenTable", "refineButton"),
-        *("editButton", "reviewerEdit", "exportButton"),
+        *("editButton", "reviewerEdit", "exportSection", "exportButton"),
     )
     assert {id(getattr(case.ui, name)) for name in wanted} <= reached
     assert {id(box) for box in case.panel.export.boxes.values() if box.enabled} <= reached
     assert id(case.ui.segmentationSelector.findChild(QtWidgets.QComboBox)) in reached
     panel = case.widget.parent
-    middles = [QtCore.QPoint(0, QtWidgets.QWidget.height(one) // 2) for one in order]
+    heights = [getattr(one, "HEADLINE", None) or QtWidgets.QWidget.height(one) for one in order]
+    middles = [QtCore.QPoint(0, height // 2) for height in heights]
     places = [QtWidgets.QWidget.mapTo(one, panel, middle) for one, middle in zip(order, middles, strict=True)]
     for before, after in pairwise(places):
         assert after.y() > before.y() + 4 or (abs(after.y() - before.y()) <= 4 and after.x() > before.x())

@@ -85,9 +85,8 @@ def test_a_button_means_the_slice_in_view_however_quickly_it_is_clicked(
     getattr(case.ui, button).click()  # before the panel has followed the view
     case.settle()
     word = refining.look(segmentation).word
-    assert {"clearButton": word.corrected, "acceptButton": word.accepted, "apexHereButton": (word.first,)}[button] == (
-        4,
-    )
+    meant = {"clearButton": word.corrected, "acceptButton": word.accepted, "apexHereButton": (word.first,)}[button]
+    assert meant == (4,)
 
 
 def test_a_button_does_nothing_once_no_view_shows_the_image(case: Any, segmentation: Any, view: Any) -> None:

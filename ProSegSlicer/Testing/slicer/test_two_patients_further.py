@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import slicer
 import vtk
+from Testing.slicer import standins
 from Testing.slicer.two_patients import check, settle, shown
 
-from ProSegSlicerLib import exports, overlay, review
+from ProSegSlicerLib import exports, overlay, refining, review
 from ProSegSlicerLib.scene import nodes_of
 
 
@@ -59,6 +60,23 @@ def test_the_image_that_the_segment_editor_moves_on_to_does_not_stay_in_the_view
     scene.AddObserver(scene.NodeRemovedEvent, move_on)
     scene.RemoveNode({"contours": zones_b, "image": b}[gone])
     assert check(case, view) == {"contours": (b, None), "image": (None, None)}[gone]
+
+
+def test_no_slice_is_accepted_on_the_image_of_another_patient(case: Any, view: Any, patients: Any) -> None:
+    a, zones_a, b, _ = patients
+    case.select(a)
+    check(case, view)
+    assert case.ui.acceptButton.enabled
+    view.SetBackgroundVolumeID(b.GetID())  # hung there by the reader
+    case.ui.acceptButton.click()
+    assert case.message.startswith("No view shows a slice of this image.")
+    settle(case)
+    standins.wait_until(lambda: case.panel.refine.view.shown is None)
+    assert case.ui.shownLabel.text == "No view shows a slice of this image."
+    assert not any(getattr(case.ui, f"{name}Button").enabled for name in ("accept", "clear", "apexHere"))
+    assert not refining.look(zones_a).word.given
+    view.SetForegroundVolumeID(a.GetID())
+    standins.wait_until(lambda: case.panel.refine.view.shown is not None)
 
 
 def test_of_several_results_of_one_image_the_one_named_is_shown_and_none_takes_its_place(

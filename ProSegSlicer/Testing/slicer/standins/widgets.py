@@ -181,6 +181,7 @@ class _CollapsibleButton(QtWidgets.QWidget):
         self._text, self._is_collapsed = "", False
         self._hidden_here: list[QtWidgets.QWidget] = []
         self.setContentsMargins(0, self.HEADLINE, 0, 0)
+        self.setFocusPolicy(QtCore.Qt.StrongFocus)  # it is a button
 
     def _get_text(self) -> str:
         return self._text
