@@ -17,7 +17,7 @@ from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
-from ProSegSlicerLib.qt_look import WholeHeight, busy
+from ProSegSlicerLib.qt_look import CalmWheel, WholeHeight, busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_refine import RefinePart
@@ -76,6 +76,7 @@ class Panel(VTKObservationMixin):
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
         self._whole = WholeHeight(ui.segmentButton.parent())
+        self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox)
         self.refresh()
 
     def bind(self, parameters: Any) -> None:

@@ -194,6 +194,33 @@ def test_tab_reaches_everything_in_reading_order(case: Any, volume: Any, area: A
         assert after.y() > before.y() + 4 or (abs(after.y() - before.y()) <= 4 and after.x() > before.x())
 
 
+def turn_wheel(widget: Any) -> None:
+    here = QtCore.QPointF(5, 5)
+    steps = QtCore.QPoint(0, 0), QtCore.QPoint(0, -120)
+    buttons, modifiers = QtCore.Qt.NoButton, QtCore.Qt.NoModifier
+    event = QtGui.QWheelEvent(here, here, *steps, buttons, modifiers, QtCore.Qt.NoScrollPhase, False)
+    QtWidgets.QApplication.sendEvent(widget, event)
+
+
+def test_the_wheel_moves_no_end_of_the_gland_unless_its_box_was_clicked_into(
+    case: Any, volume: Any, area: Any, view: Any
+) -> None:
+    fill(case, volume)
+    area.resize(600, 4000)  # nothing to scroll
+    settle(area)
+    box, device = case.ui.baseSpinBox, case.ui.deviceComboBox
+    before = box.value
+    for one in (box, device):
+        assert QtWidgets.QWidget.focusPolicy(one) == QtCore.Qt.StrongFocus
+        turn_wheel(one)
+    assert (box.value, device.currentIndex) == (before, 0)
+    area.activateWindow()
+    box.setFocus()
+    settle(area)
+    turn_wheel(box)
+    assert box.value == before - 1
+
+
 def test_a_labels_mnemonic_lands_in_the_node_selector(case: Any, area: Any) -> None:
     for name in ("inputSelector", "segmentationSelector"):
         selector = getattr(case.ui, name)
