@@ -128,12 +128,13 @@ class CalmWheel(qt.QObject):
     Slicer sees to that only where there is something to scroll, so not on a screen that is high enough.
 
     Args:
-        boxes: spin and combo boxes that the wheel itself gives no focus.
+        boxes: spin and combo boxes.
     """
 
     def __init__(self, *boxes: Any) -> None:
         qt.QObject.__init__(self, boxes[0])
         for box in boxes:
+            box.setFocusPolicy(qt.Qt.StrongFocus)  # the wheel itself gives none
             box.installEventFilter(self)
 
     def eventFilter(self, box: Any, event: Any) -> bool:  # noqa: N802 - Qt's name

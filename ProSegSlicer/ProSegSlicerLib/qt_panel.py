@@ -76,7 +76,8 @@ class Panel(VTKObservationMixin):
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
         self._whole = WholeHeight(ui.segmentButton.parent())
-        self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox)
+        selectors = [selector.findChild(qt.QComboBox) for selector in (ui.inputSelector, ui.segmentationSelector)]
+        self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox, *selectors)
         self.refresh()
 
     def bind(self, parameters: Any) -> None:
