@@ -161,12 +161,12 @@ class Panel(VTKObservationMixin):
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
-        self._whole.stop()
         self.run.stop()
         self.export.stop()
         self.bind(None)
         self.refine.stop()
         self.removeObservers()
+        self._whole.stop()
 
     def _on_parameters(self, _caller: Any = None, _event: Any = None) -> None:
         """Follow what was selected: a volume brings its segmentation, a segmentation brings its volume."""
