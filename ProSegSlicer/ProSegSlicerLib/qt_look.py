@@ -122,6 +122,29 @@ class WholeHeight(qt.QObject):
         self._later.stop()
 
 
+class CalmWheel(qt.QObject):
+    """Has the mouse wheel change a box only once the box has the focus: who turns it over a panel means to scroll.
+
+    Slicer sees to that only where there is something to scroll, so not on a screen that is high enough.
+
+    Args:
+        boxes: spin and combo boxes.
+    """
+
+    def __init__(self, *boxes: Any) -> None:
+        qt.QObject.__init__(self, boxes[0])
+        for box in boxes:
+            box.setFocusPolicy(qt.Qt.StrongFocus)  # the wheel itself gives none
+            box.installEventFilter(self)
+
+    def eventFilter(self, box: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+        """Keep the wheel from a box without the focus."""
+        is_kept = event.type() == qt.QEvent.Wheel and not box.focus
+        if is_kept:
+            event.ignore()
+        return is_kept
+
+
 def swatch(colour: tuple[int, ...]) -> Any:
     """A small square of a colour (RGB or RGBA, 0-255), as an icon."""
     pixmap = qt.QPixmap(ICON - 4, ICON - 4)

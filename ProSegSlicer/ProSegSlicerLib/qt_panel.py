@@ -17,7 +17,7 @@ from ProSegSlicerLib.job import Job
 from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
-from ProSegSlicerLib.qt_look import WholeHeight, busy
+from ProSegSlicerLib.qt_look import CalmWheel, WholeHeight, busy
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_refine import RefinePart
@@ -76,6 +76,8 @@ class Panel(VTKObservationMixin):
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
         self._whole = WholeHeight(ui.segmentButton.parent())
+        selectors = [selector.findChild(qt.QComboBox) for selector in (ui.inputSelector, ui.segmentationSelector)]
+        self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox, *selectors)
         self.refresh()
 
     def bind(self, parameters: Any) -> None:
@@ -159,12 +161,12 @@ class Panel(VTKObservationMixin):
 
     def stop(self) -> None:
         """Let go of the scene, and stop the run if there is one."""
-        self._whole.stop()
         self.run.stop()
         self.export.stop()
         self.bind(None)
         self.refine.stop()
         self.removeObservers()
+        self._whole.stop()
 
     def _on_parameters(self, _caller: Any = None, _event: Any = None) -> None:
         """Follow what was selected: a volume brings its segmentation, a segmentation brings its volume."""

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
+from Testing.made_results import make_result
 from Testing.slicer import standins
 from Testing.slicer.conftest import paint
 
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import PZ
 from ProSegSlicerLib import refining
+from ProSegSlicerLib.volumes import add_volume
 
 LONG = "A sentence of the kind that says what happened and what to do next, and that takes several lines to say so. "
 FLAGS = tuple(QualityFlag(f"flag{number}", Severity.WARNING, LONG, (number,)) for number in range(8))
@@ -192,6 +194,43 @@ def test_tab_reaches_everything_in_reading_order(case: Any, volume: Any, area: A
     places = [QtWidgets.QWidget.mapTo(one, panel, middle) for one, middle in zip(order, middles, strict=True)]
     for before, after in pairwise(places):
         assert after.y() > before.y() + 4 or (abs(after.y() - before.y()) <= 4 and after.x() > before.x())
+
+
+def turn_wheel(widget: Any) -> None:
+    here = QtCore.QPointF(5, 5)
+    steps = QtCore.QPoint(0, 0), QtCore.QPoint(0, -120)
+    buttons, modifiers = QtCore.Qt.NoButton, QtCore.Qt.NoModifier
+    event = QtGui.QWheelEvent(here, here, *steps, buttons, modifiers, QtCore.Qt.NoScrollPhase, False)
+    QtWidgets.QApplication.sendEvent(widget, event)
+
+
+def test_the_wheel_moves_no_end_of_the_gland_unless_its_box_was_clicked_into(
+    case: Any, volume: Any, area: Any, view: Any
+) -> None:
+    fill(case, volume)
+    area.resize(600, 4000)  # nothing to scroll
+    settle(area)
+    box, device = case.ui.baseSpinBox, case.ui.deviceComboBox
+    before = box.value
+    for one in (box, device):
+        assert QtWidgets.QWidget.focusPolicy(one) == QtCore.Qt.StrongFocus
+        turn_wheel(one)
+    assert (box.value, device.currentIndex) == (before, 0)
+    area.activateWindow()
+    box.setFocus()
+    settle(area)
+    turn_wheel(box)
+    assert box.value == before - 1
+
+
+def test_the_wheel_chooses_no_other_patient(case: Any, volume: Any, area: Any) -> None:
+    add_volume(make_result().image, "B")
+    case.select(volume)
+    case.ui.psaEdit.setFocus()
+    settle(area)
+    turn_wheel(case.ui.inputSelector.findChild(QtWidgets.QComboBox))
+    turn_wheel(case.ui.segmentationSelector.findChild(QtWidgets.QComboBox))
+    assert case.panel.chosen == (volume, None)
 
 
 def test_a_labels_mnemonic_lands_in_the_node_selector(case: Any, area: Any) -> None:
