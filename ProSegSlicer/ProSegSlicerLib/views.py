@@ -131,9 +131,9 @@ def go_to_gland(segmentation: Any) -> None:
 def shown_slice(segmentation: Any, labelmap: sitk.Image, centres: Sequence[tuple[float, float, float]]) -> int | None:
     """The slice, along the input's slice axis, that a view shows which looks along that axis; None where none does.
 
-    A view in which another image hangs shows none. Of several such views in the layout it is the first, Slicer's red
-    one. Where the view cuts across the slices, that one counts where the gland is, which ``overlay.jump_to_slice``
-    would go to.
+    A view in which another image hangs, or none, shows no slice. Of several views in the layout it is the first,
+    Slicer's red one. Where the view cuts across the slices, that one counts where the gland is, which
+    ``overlay.jump_to_slice`` would go to.
 
     Args:
         segmentation: whose parent transform the labels are under.

@@ -76,31 +76,6 @@ def test_the_section_is_there_when_there_is_a_result(case: Any, volume: Any, vie
     assert not case.is_shown("refineSection")
 
 
-@pytest.mark.parametrize("button", ["clearButton", "acceptButton", "apexHereButton"])
-def test_a_button_means_the_slice_in_view_however_quickly_it_is_clicked(
-    case: Any, segmentation: Any, button: str
-) -> None:
-    go(case, 6)
-    overlay.jump_to_slice(segmentation, 4)
-    getattr(case.ui, button).click()  # before the panel has followed the view
-    case.settle()
-    word = refining.look(segmentation).word
-    meant = {"clearButton": word.corrected, "acceptButton": word.accepted, "apexHereButton": (word.first,)}[button]
-    assert meant == (4,)
-
-
-def test_a_button_does_nothing_once_no_view_shows_the_image(case: Any, segmentation: Any, view: Any) -> None:
-    go(case, 6)
-    before = labels(segmentation)
-    view.SetOrientationToSagittal()
-    for button in ("clearButton", "acceptButton", "apexHereButton"):
-        getattr(case.ui, button).enabled = True  # as it was a moment ago
-        getattr(case.ui, button).click()
-    assert case.message.startswith("No view shows a slice")
-    assert not refining.look(segmentation).word.given
-    np.testing.assert_array_equal(labels(segmentation), before)
-
-
 def test_the_ends_are_named_as_the_reader_knows_them_with_their_place(case: Any, segmentation: Any) -> None:
     assert (case.ui.apexSpinBox.value, case.ui.baseSpinBox.value) == (FIRST, LAST)
     assert case.ui.apexSpinBox.suffix == " (S −63.2 mm)"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import slicer
 import vtk
 from Testing.slicer import standins
-from Testing.slicer.test_panel_refine import go
+from Testing.slicer.test_panel_refine import go, labels
+
+from ProSegSlicerLib import overlay, refining
 
 
 @pytest.fixture
@@ -55,3 +58,28 @@ def test_a_moved_or_turned_image_is_still_seen_slice_by_slice(case: Any, segment
     standins.wait_until(lambda: case.panel.refine.view.shown is None)
     assert case.ui.shownLabel.text == "No view shows a slice of this image."
     assert not case.ui.acceptButton.enabled
+
+
+@pytest.mark.parametrize("button", ["clearButton", "acceptButton", "apexHereButton"])
+def test_a_button_means_the_slice_in_view_however_quickly_it_is_clicked(
+    case: Any, segmentation: Any, button: str
+) -> None:
+    go(case, 6)
+    overlay.jump_to_slice(segmentation, 4)
+    getattr(case.ui, button).click()  # before the panel has followed the view
+    case.settle()
+    word = refining.look(segmentation).word
+    meant = {"clearButton": word.corrected, "acceptButton": word.accepted, "apexHereButton": (word.first,)}[button]
+    assert meant == (4,)
+
+
+def test_a_button_does_nothing_once_no_view_shows_the_image(case: Any, segmentation: Any, view: Any) -> None:
+    go(case, 6)
+    before = labels(segmentation)
+    view.SetOrientationToSagittal()
+    for button in ("clearButton", "acceptButton", "apexHereButton"):
+        getattr(case.ui, button).enabled = True  # as it was a moment ago
+        getattr(case.ui, button).click()
+    assert case.message.startswith("No view shows a slice")
+    assert not refining.look(segmentation).word.given
+    np.testing.assert_array_equal(labels(segmentation), before)

@@ -114,8 +114,11 @@ def test_a_volume_is_tilted_if_its_axes_are_not_the_patients(scene: Any, tilt: f
     assert views.is_tilted(upright(tilt)) is tilted
 
 
-def test_a_slice_in_a_view_that_the_layout_leaves_out_is_not_shown(volume: Any, plane: Any, scene: Any) -> None:
+def test_a_slice_in_a_view_that_the_layout_leaves_out_is_not_shown(
+    volume: Any, plane: Any, composite: Any, scene: Any
+) -> None:
     mine = drawn(volume)
+    composite.SetBackgroundVolumeID(volume.GetID())
     labelmap = zones(mine)
     asked = mine, labelmap, slice_centres(labelmap)
     overlay.jump_to_slice(mine, 5)
