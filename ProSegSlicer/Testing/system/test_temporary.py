@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
+import signal
 import tempfile
 import zipfile
 from pathlib import Path
@@ -12,6 +15,8 @@ import SimpleITK as sitk
 from proseg.errors import InputError
 from proseg.reading.cases import find_cases
 from proseg.reading.t2w import read_t2w
+from proseg.system.stopping import Stopped, stoppable
+from proseg.system.temporary import private_folder
 
 
 @pytest.fixture
@@ -58,3 +63,22 @@ def test_a_name_that_is_no_unicode_is_not_blamed_for_it(images):
 def test_a_folder_gives_all_its_cases_and_the_plain_image_is_read(images):
     assert [case.id for case in find_cases(images)] == ["packed", "plain", "slices"]
     assert read_t2w(images / "plain.nii.gz").image.GetDimension() == 3
+
+
+@pytest.mark.parametrize("step", ["mkdtemp", "rmtree"])
+def test_a_signal_as_a_folder_is_made_or_removed_leaves_none(tmp_path, monkeypatch, step):
+    """It comes right after the folder is there, or right before the first file goes."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    module = tempfile if step == "mkdtemp" else shutil
+    real = getattr(module, step)
+
+    def signalled(*args, **named):
+        made = real(*args, **named) if step == "mkdtemp" else None
+        signal.raise_signal(signal.SIGINT)
+        return made if step == "mkdtemp" else real(*args, **named)
+
+    monkeypatch.setattr(module, step, signalled)
+    with pytest.raises(Stopped), stoppable(), private_folder("t2.zip"):
+        pass
+    gc.collect()
+    assert not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from proseg.errors import InputError
 from proseg.system.locks import lock
+from proseg.system.stopping import uninterrupted
 
 PREFIX = "proseg-unpacked-"
 OWNER = ".owner"
@@ -39,12 +40,14 @@ class TemporaryFolder:
     """
 
     def __init__(self) -> None:
-        self.path = make_folder(PREFIX)
-        self._end = weakref.finalize(self, remove_folder, self.path)
+        with uninterrupted():  # a signal between the two would leave a folder that nobody removes
+            self.path = make_folder(PREFIX)
+            self._end = weakref.finalize(self, remove_folder, self.path)
 
     def remove(self) -> None:
         """Remove the folder and all that is in it; may be called again."""
-        self._end()
+        with uninterrupted():
+            self._end()
 
 
 @contextmanager
