@@ -24,7 +24,9 @@ def plane(scene: Any) -> Any:
 
 @pytest.fixture
 def composite(scene: Any) -> Any:
-    return scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    node = scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    node.SetLayoutName("Red")  # logics that other tests made may have brought an empty one of that name
+    return node
 
 
 def drawn(volume: Any) -> Any:
