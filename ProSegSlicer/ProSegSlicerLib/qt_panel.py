@@ -18,6 +18,7 @@ from ProSegSlicerLib.qt_binding import Binding
 from ProSegSlicerLib.qt_editor import keep_for_undo, zone_being_edited
 from ProSegSlicerLib.qt_export import ExportPart
 from ProSegSlicerLib.qt_look import CalmWheel, WholeHeight, busy
+from ProSegSlicerLib.qt_place import PlacePart
 from ProSegSlicerLib.qt_psa import PsaPart
 from ProSegSlicerLib.qt_questions import Asks
 from ProSegSlicerLib.qt_refine import RefinePart
@@ -56,7 +57,7 @@ class Panel(VTKObservationMixin):
         self._reviewer: str | None = None  # as the parameter node had it last
         self.run = RunPart(ui, logic, questions, self._on_done)
         self.results = ResultsPart(ui)
-        self.review = ReviewPart(ui, questions, self._on_reviewer)
+        self.review = ReviewPart(ui, questions, self._on_reviewer, lambda: self.run.tell(""))
         self.export = ExportPart(ui, questions)
         self.refine = RefinePart(ui, self.run, Undo(keep_for_undo))
         self.run.changed = self.refine.update
@@ -75,6 +76,7 @@ class Panel(VTKObservationMixin):
         self._active = ""  # the volume that Slicer itself showed last
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
+        self.place = PlacePart(ui, lambda: self._later.start())
         self._whole = WholeHeight(ui.segmentButton.parent())
         selectors = [selector.findChild(qt.QComboBox) for selector in (ui.inputSelector, ui.segmentationSelector)]
         self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox, *selectors)
@@ -136,6 +138,8 @@ class Panel(VTKObservationMixin):
         volume, segmentation = self.chosen
         if node is None:
             return
+        if node in (volume, segmentation):
+            self.refine.forget()
         if node is volume:
             self._choose(None, None)
         elif node is segmentation:
@@ -156,7 +160,7 @@ class Panel(VTKObservationMixin):
         self.psa.show(volume)
         self.run.aim(volume, segmentation, p.device.value if p else "auto")
         with segments.read_once():
-            for part in (self.results, self.refine, self.review, self.export):
+            for part in (self.place, self.results, self.refine, self.review, self.export):
                 part.show(segmentation)
 
     def stop(self) -> None:
@@ -165,6 +169,7 @@ class Panel(VTKObservationMixin):
         self.export.stop()
         self.bind(None)
         self.refine.stop()
+        self.place.stop()
         self.removeObservers()
         self._whole.stop()
 
@@ -177,6 +182,8 @@ class Panel(VTKObservationMixin):
         if matching != wanted:
             self._choose(*matching)
             return  # that came back here
+        if wanted != before and not self._is_binding:
+            self.refine.settle()
         if p.reviewer != self._reviewer:  # else the text is the reader's, who may be typing just now
             self._reviewer = p.reviewer
             self.ui.reviewerEdit.text = p.reviewer or user_name()

@@ -62,8 +62,7 @@ class RefinePart:
     def show(self, segmentation: Any) -> None:
         """Show what is known of a segmentation's slices as they are now; None for none."""
         if segmentation is not self.segmentation:
-            self._recut.stop()  # it was meant for the other one
-            self._moved.clear()
+            self.forget()  # it was meant for the other one
         self.segmentation = segmentation
         try:
             self.slices = refining.look(segmentation) if segmentation is not None else None
@@ -86,9 +85,19 @@ class RefinePart:
         if not self.run.is_over:
             self.show(self.segmentation)
 
+    def settle(self) -> None:
+        """Cut to the ends that were moved just now: another patient is about to be shown."""
+        if self._moved:
+            self._cut()
+
+    def forget(self) -> None:
+        """The contours whose ends were moved go."""
+        self._recut.stop()
+        self._moved.clear()
+
     def stop(self) -> None:
         """The panel goes."""
-        self._recut.stop()
+        self.forget()
         self.view.stop()
         self.undo.forget()
 

@@ -15,6 +15,8 @@ from proseg.segmentation.measurements import Measurements
 from proseg.segmentation.quality import mm
 from ProSegSlicerLib import overlay, review
 from ProSegSlicerLib.qt_look import TONES, fit_rows, icon, keep_fitted, swatch
+from ProSegSlicerLib.segments import zones
+from ProSegSlicerLib.volumes import drawn_slices
 
 SEVEREST_FIRST = (Severity.CRITICAL, Severity.WARNING, Severity.INFO)
 
@@ -126,12 +128,18 @@ class ResultsPart:
             label.text = _("To check in the AI's contours (click to go there):")
         else:
             label.text = _("The AI raised no quality flags. Review every slice all the same.")
-        flags += _ends(report)
+        flags += self._ends() if report else []
         label.setVisible(shown)
         table.setVisible(bool(flags))
         if flags != self.flags or is_other:
             self.flags, self._next = flags, [0] * len(flags)
             self._list_flags()
+
+    def _ends(self) -> list[QualityFlag]:
+        """What is worth a look in every case, whatever the AI thinks of it: where the gland begins and ends now."""
+        drawn = drawn_slices(zones(self.segmentation))
+        sentence = _("Apex and base, in every case: readers disagree most there.")
+        return [QualityFlag("ends", Severity.INFO, sentence, (drawn[0], drawn[-1]))] if drawn else []
 
     def _list_flags(self) -> None:
         table = self.ui.flagsTable
@@ -165,15 +173,6 @@ class ResultsPart:
             if box.enabled
             else _("No uncertainty is kept with this segmentation: segment its volume again.")
         )
-
-
-def _ends(report: dict[str, Any] | None) -> list[QualityFlag]:
-    """What is worth a look in every case, whatever the AI thinks of it."""
-    slices = sorted(map(int, report["slice_confidence"])) if report else []
-    if not slices:
-        return []
-    sentence = _("Apex and base, in every case: readers disagree most there.")
-    return [QualityFlag("ends", Severity.INFO, sentence, (slices[0], slices[-1]))]
 
 
 def _figures(measured: Measurements) -> list[tuple[str, str, str]]:

@@ -29,10 +29,11 @@ class ReviewPart:
         ui: the panel's widgets by name.
         questions: who is asked before edits are given up.
         named: called with the reviewer's name once it is typed or signed with.
+        restored: called when the AI's contours are back, so that what was said of others is of the past.
     """
 
-    def __init__(self, ui: Any, questions: Asks, named: Callable[[str], None]) -> None:
-        self.ui, self.questions, self.named = ui, questions, named
+    def __init__(self, ui: Any, questions: Asks, named: Callable[[str], None], restored: Callable[[], None]) -> None:
+        self.ui, self.questions, self.named, self.restored = ui, questions, named, restored
         self.segmentation: Any = None
         self._undo = ""  # how to take back that the AI's contours were restored
         self._unfit = ""  # why nobody can sign the contours as they are
@@ -81,6 +82,7 @@ class ReviewPart:
         except ProSegError as error:
             return self._compared(str(error))
         self._undo = undo_sentence() if edits and can_undo else ""
+        self.restored()
         self.show(self.segmentation)
 
     def sign(self) -> None:

@@ -86,8 +86,9 @@ class RunPart:
 
     def aim(self, volume: Any, segmentation: Any, device: str) -> None:
         """Say what the next click segments, into what (None: a new segmentation), and on which device."""
-        if volume is not self.volume and self.phase is Phase.IDLE:
-            self.tell("")  # it was about another volume
+        is_gone = self.segmentation not in (None, segmentation)
+        if (volume is not self.volume or is_gone) and self.phase is Phase.IDLE:
+            self.tell("")  # it was about another volume, or about contours that were deleted
         self.volume, self.segmentation, self.device = volume, segmentation, device
         self.update()
 

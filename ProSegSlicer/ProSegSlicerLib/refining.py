@@ -20,7 +20,7 @@ from proseg.segmentation.result import SliceOrigin
 from ProSegSlicerLib import review
 from ProSegSlicerLib.origins import GIVEN, digest, origins, slices_of
 from ProSegSlicerLib.segments import input_volume, is_redrawn_on_another_grid, zones
-from ProSegSlicerLib.volumes import by_slice, from_slices, slice_centres
+from ProSegSlicerLib.volumes import by_slice, drawn_slices, from_slices, slice_centres
 
 ACCEPTED, DROPPED, ENDS = "accepted", "dropped", "ends"  # kinds of words; an end is one of "first", "last"
 
@@ -106,8 +106,7 @@ def look(segmentation: Any) -> Slices | None:
     if ai is None or input_volume(segmentation) is None:
         return None
     current = zones(segmentation)
-    labels, found = by_slice(current), origins(segmentation, ai, current)
-    drawn = tuple(map(int, np.flatnonzero(labels.any(axis=(1, 2)))))
+    labels, found, drawn = by_slice(current), origins(segmentation, ai, current), drawn_slices(current)
     superior = tuple(superior_mm(current, index) for index in range(len(labels)))
     word = _word(_said(segmentation), labels, drawn, found)
     return Slices(current, superior, slice_centres(current), drawn, found, word)

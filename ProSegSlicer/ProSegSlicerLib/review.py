@@ -33,6 +33,7 @@ from proseg.segmentation.result import Provenance, SliceOrigin
 from ProSegSlicerLib.origins import GIVEN, REFINED, origins, slices_of
 from ProSegSlicerLib.segments import (
     OverlapError,
+    fits,
     input_volume,
     mark_of_all,
     on_grid,
@@ -130,11 +131,8 @@ def unfit(segmentation: Any) -> str:
     if volume is None:
         name = segmentation.GetName()
         return f"Nobody can see on which image {name} is drawn: load it and choose it as input volume."
-    if volume.GetTransformNodeID() != segmentation.GetTransformNodeID():
-        return (
-            f"{segmentation.GetName()} and {volume.GetName()} are not under one transform, so the contours are shown "
-            "elsewhere than the gland: put both under the same one, or neither, then sign."
-        )
+    if moved := apart(segmentation):
+        return moved
     try:
         current = zones(segmentation)
     except InputError as error:
@@ -145,6 +143,24 @@ def unfit(segmentation: Any) -> str:
         return nothing
     if missing:
         return f"{missing[0]} is not drawn: draw it or restore the AI's result, then sign."
+    return ""
+
+
+def apart(segmentation: Any) -> str:
+    """Why the contours do not lie on their image any more, a sentence with what to do; empty if they do."""
+    volume, drawn = input_volume(segmentation), segmentation.GetName()
+    if volume is None:
+        return ""
+    if volume.GetTransformNodeID() != segmentation.GetTransformNodeID():
+        return (
+            f"{drawn} and {volume.GetName()} are not under one transform, so the contours are shown elsewhere than the "
+            "gland: put both under the same one, or neither."
+        )
+    if not fits(segmentation, volume):
+        return (
+            f"{volume.GetName()} has another place or other voxels than when {drawn} was drawn on it, so the contours "
+            "may be shown elsewhere than the gland: put it back as it was, or segment it again."
+        )
     return ""
 
 

@@ -76,6 +76,17 @@ def is_shown(volume: Any) -> bool:
     return not seen or any(node.GetBackgroundVolumeID() == volume.GetID() for node in seen)
 
 
+def elsewhere(segmentation: Any) -> dict[Any, list[str]]:
+    """By image: the slice views that are seen, by name, in which contours are drawn on another image than their own."""
+    display, volume, found = segmentation.GetDisplayNode(), input_volume(segmentation), {}
+    for view in _in_layout() if display is not None and display.GetVisibility() else ():
+        if display.IsDisplayableInView(view.GetID()) and not _shows(view, volume):
+            images = (mrml_scene().GetNodeByID(node.GetBackgroundVolumeID() or "") for node in _composites(view))
+            for image in filter(None, images):
+                found.setdefault(image, []).append(view.GetLayoutName())
+    return found
+
+
 @contextmanager
 def kept() -> Iterator[None]:
     """Afterwards all slice views show the images that they show now, whatever Slicer shows in them meanwhile."""
@@ -169,10 +180,15 @@ def _in_layout() -> list[Any]:
 
 def _shows(view: Any, volume: Any) -> bool:
     """Whether a slice view shows an image, or nothing says what it shows."""
-    name, wanted = view.GetLayoutName(), volume.GetID() if volume is not None else None
-    composites = [node for node in nodes_of("vtkMRMLSliceCompositeNode") if node.GetLayoutName() == name]
-    shown = [(node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()) for node in composites]
+    wanted = volume.GetID() if volume is not None else None
+    shown = [(node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()) for node in _composites(view)]
     return not shown or any(wanted in images for images in shown)
+
+
+def _composites(view: Any) -> list[Any]:
+    """What says which images hang in a slice view."""
+    name = view.GetLayoutName()
+    return [node for node in nodes_of("vtkMRMLSliceCompositeNode") if node.GetLayoutName() == name]
 
 
 def _show_image(volume: Any, anew: bool) -> bool:

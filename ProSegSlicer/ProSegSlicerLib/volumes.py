@@ -108,6 +108,11 @@ def by_slice(image: sitk.Image) -> np.ndarray:
     return np.moveaxis(sitk.GetArrayFromImage(image), 2 - slice_axis(image), 0)
 
 
+def drawn_slices(labelmap: sitk.Image) -> tuple[int, ...]:
+    """The slices with labels, counted along the input's slice axis, ascending."""
+    return tuple(map(int, np.flatnonzero(by_slice(labelmap).any(axis=(1, 2)))))
+
+
 def from_slices(slices: np.ndarray, like: sitk.Image) -> sitk.Image:
     """The inverse of ``by_slice``: voxels, slice by slice, as an image on the grid of ``like``; a copy."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(np.moveaxis(slices, 0, 2 - slice_axis(like))))

@@ -302,7 +302,9 @@ def test_after_the_image_was_switched_the_refinement_stays_with_its_own(
     assert review.comparison(segmentation).slices_refined == (8,)
 
 
-def test_an_end_moved_just_before_the_image_is_switched_is_nobodys(case: Any, segmentation: Any, volume: Any) -> None:
+def test_an_end_moved_just_before_the_image_is_switched_is_its_own_patients(
+    case: Any, segmentation: Any, volume: Any
+) -> None:
     before = labels(segmentation)
     other = add_volume(make_result().image + 1, "Another patient")
     second = case.segment(other)
@@ -310,8 +312,21 @@ def test_an_end_moved_just_before_the_image_is_switched_is_nobodys(case: Any, se
     case.select(volume)
     case.settle()
     assert not case.panel.refine._recut.active
-    for node in (segmentation, second):
-        np.testing.assert_array_equal(labels(node), before)
+    assert case.segmentation is segmentation
+    np.testing.assert_array_equal(labels(segmentation), before)
+    assert not labels(second)[:5].any()
+    np.testing.assert_array_equal(labels(second)[5:], before[5:])
+
+
+def test_an_end_moved_just_before_its_contours_are_deleted_goes_with_them(
+    case: Any, segmentation: Any, scene: Any
+) -> None:
+    case.ui.apexSpinBox.value = 5
+    scene.RemoveNode(segmentation)
+    case.settle()
+    assert not case.panel.refine._recut.active
+    assert case.segmentation is None
+    assert case.message == ""
 
 
 def test_after_the_segmentation_was_deleted_the_refinement_ends_in_a_sentence(

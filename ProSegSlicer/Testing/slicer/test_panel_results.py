@@ -120,6 +120,17 @@ def test_without_flags_it_still_asks_for_a_review(case: Any, volume: Any, view: 
         assert height_of(view) == pytest.approx(slice_centre(zones(segmentation), index)[2], abs=0.01)
 
 
+def test_apex_and_base_are_where_the_contours_end_now(case: Any, volume: Any) -> None:
+    segmentation = case.segment(volume, flags=())
+    assert case.panel.results.flags[-1].slices == (GLAND[0], GLAND[-1])
+    paint(segmentation, (slice(0, GLAND[0] + 2), slice(None), slice(None)), 0)
+    case.settle()
+    assert case.panel.results.flags[-1].slices == (GLAND[0] + 2, GLAND[-1])
+    paint(segmentation, EVERYTHING, 0)
+    case.settle()
+    assert case.listed == []
+
+
 def test_a_click_on_a_flag_goes_through_its_slices(case: Any, volume: Any, view: Any) -> None:
     case.panel.parameters.turnViews = False  # heights are compared
     segmentation = case.segment(volume)

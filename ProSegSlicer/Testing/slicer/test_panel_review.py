@@ -106,8 +106,10 @@ def test_restore_asks_before_edits_are_lost(case: Any, volume: Any) -> None:
     paint(segmentation, MIDDLE, PZ)
     for answer in (False, True):
         case.answers.prepared["restore"] = answer
+        assert case.message.startswith("Segmented")
         case.ui.restoreButton.click()
         assert review.edited(segmentation) is not answer
+    assert case.message == ""  # it was said of other contours
     assert case.answers.asked[0] == case.answers.asked[1]
     assert case.answers.asked[0][1].startswith("Edited in slices 4 to 7")
 

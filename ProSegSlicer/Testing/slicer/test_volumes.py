@@ -92,6 +92,15 @@ def test_a_slice_without_labels_has_its_centre_too() -> None:
     np.testing.assert_allclose(volumes.slice_centre(empty, 3), middle, atol=1e-6)
 
 
+def test_the_slices_with_labels_are_counted_along_the_inputs_slice_axis() -> None:
+    labels = np.zeros((9, 8, 7), np.uint8)
+    labels[2, 1, 1] = labels[5, 2, 3] = 1
+    upright = sitk.GetImageFromArray(labels)
+    assert volumes.drawn_slices(upright) == (2, 5)
+    assert volumes.drawn_slices(sitk.PermuteAxes(upright, (2, 0, 1))) == (2, 5)
+    assert volumes.drawn_slices(upright * 0) == ()
+
+
 def test_a_labelmap_goes_through_slicers_own_image_and_back() -> None:
     labelmap = make_result("SLP").labelmap
     back = volumes.labelmap_to_sitk(volumes.from_sitk(labelmap))
