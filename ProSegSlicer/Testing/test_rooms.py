@@ -27,6 +27,7 @@ TESTED_TOGETHER = {
     "qt_export": "test_panel_review.py",
     "qt_look": "test_panel_looks.py",
     "qt_panel": "test_panel_scene.py",
+    "qt_place": "test_panel_place.py",
     "qt_psa": "test_panel_psa.py",
     "qt_questions": "test_panel_review.py",
     "qt_refine": "test_panel_refine.py",
