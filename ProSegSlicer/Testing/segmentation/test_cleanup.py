@@ -227,3 +227,57 @@ def test_a_zone_half_believed_between_slices_with_it_leaves_no_hole(prostate: np
 def test_a_zone_believed_in_no_slice_is_not_wiped_out(prostate: np.ndarray) -> None:
     probabilities = half_believed(prostate, PZ, list(range(len(prostate))), 0.15)
     np.testing.assert_array_equal(clean_up(probabilities, SPACING_KJI), prostate)
+
+
+def hazy(prostate: np.ndarray, ks: list[int], inside: float, around: float) -> np.ndarray:
+    """Probabilities of somebody who is certain, but in some slices: of the gland there, and as wide again around it."""
+    probabilities = one_hot(prostate)
+    for k in ks:
+        gland = prostate[k] > 0
+        rows, columns = (np.flatnonzero(gland.any(axis=axis)) for axis in (1, 0))
+        wide = np.zeros_like(gland)
+        wide[rows[0] - 8 : rows[-1] + 9, columns[0] - 8 : columns[-1] + 9] = True
+        for where, said in ((gland, inside), (wide & ~gland, around)):
+            probabilities[0, k][where] = 1 - said
+            probabilities[PZ, k][where] = said
+            probabilities[CG, k][where] = 0
+    return probabilities
+
+
+@pytest.fixture
+def ends(prostate: np.ndarray) -> tuple[int, int]:
+    """The first and the last slice with gland."""
+    filled = np.flatnonzero(prostate.any(axis=(1, 2)))
+    return int(filled[0]), int(filled[-1])
+
+
+def test_the_gland_begins_with_a_slice_of_which_enough_dice_is_expected(
+    prostate: np.ndarray, ends: tuple[int, int]
+) -> None:
+    first, last = ends
+    cleaned = clean_up(hazy(prostate, [first, first + 1, last], 0.52, 0.45), SPACING_KJI) > 0
+    np.testing.assert_array_equal(np.flatnonzero(cleaned.any(axis=(1, 2))), np.arange(first + 2, last + 1))
+    np.testing.assert_array_equal(cleaned[first + 2 : last], prostate[first + 2 : last] > 0)
+
+
+@pytest.mark.parametrize(("inside", "around"), [(0.52, 0.05), (0.95, 0.11)])
+def test_an_apex_that_is_believed_or_stands_alone_stays(
+    prostate: np.ndarray, ends: tuple[int, int], inside: float, around: float
+) -> None:
+    cleaned = clean_up(hazy(prostate, [ends[0]], inside, around), SPACING_KJI)
+    np.testing.assert_array_equal(cleaned > 0, prostate > 0)
+
+
+def test_doubt_above_a_believed_slice_or_in_all_slices_of_the_half_leaves_the_apex_where_it_is(
+    prostate: np.ndarray, ends: tuple[int, int]
+) -> None:
+    first, last = ends
+    for doubtful in ([first + 1], list(range(first, (first + last) // 2 + 2))):
+        found = clean_up(hazy(prostate, doubtful, 0.52, 0.45), SPACING_KJI)
+        assert np.flatnonzero(found.any(axis=(1, 2)))[0] == first
+
+
+def test_without_the_rule_the_apex_stays(prostate: np.ndarray, ends: tuple[int, int]) -> None:
+    said = hazy(prostate, [ends[0]], 0.52, 0.45)
+    assert not clean_up(said, SPACING_KJI)[ends[0]].any()
+    assert clean_up(said, SPACING_KJI, least_expected=0)[ends[0]].any()

@@ -16,7 +16,7 @@ import numpy as np
 from proseg.flags import QualityFlag, Severity
 from proseg.labels import CG, PZ
 from proseg.model.calibration import Calibration
-from proseg.segmentation.cleanup import pieces
+from proseg.segmentation.cleanup import HAZE, pieces
 from proseg.segmentation.measurements import MM3_PER_ML
 
 ToInputSlices = Callable[[Iterable[int]], tuple[int, ...]]
@@ -44,9 +44,6 @@ LOW_CONFIDENCE = 0.7
 # below 0.7. They are slices to check, but no warning, unless next to nothing of a contour is believed.
 END_SLICES = 2
 NO_CONFIDENCE = 0.2
-# Gland probability below this is haze: tens of thousands of background voxels at a per mille each would otherwise
-# outweigh a small apex.
-HAZE = 0.1
 
 DOUBTFUL = QualityFlag(
     "doubtful_gland",
