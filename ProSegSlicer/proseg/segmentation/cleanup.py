@@ -22,7 +22,7 @@ ISLAND_ML = 0.1
 SPECK_SHARE = 0.02
 
 # Towards the base experts drew PZ in 14 of 43 slices whose PZ has a probability below this on average, in 182 of 195
-# above it; towards the apex CG in 8 of 20 and 337 of 372 (training.judge.doubtful_ends; 52 unseen patients).
+# above it; towards the apex CG in 8 of 22 and 337 of 371 (training.judge.doubtful_ends; 52 unseen patients).
 LEAST_BELIEVED = 0.5
 
 # The Dice that the probabilities have to expect of the gland's first slice. Towards the apex experts drew gland in 14 of
