@@ -25,9 +25,10 @@ SPECK_SHARE = 0.02
 # above it; towards the apex CG in 8 of 22 and 337 of 371 (training.judge.doubtful_ends; 52 unseen patients).
 LEAST_BELIEVED = 0.5
 
-# The Dice that the probabilities have to expect of the gland's first slice. Towards the apex experts drew gland in 14 of
-# 25 slices of which less was expected, and a Dice of 0.22 was reached: no figure changes without them, and in patients
-# kept aside the gland is begun too low more often than too high (training.judge.doubtful_apex; 82 unseen patients).
+# The Dice that the probabilities have to expect of the gland's first slice. Towards the apex experts drew gland in 14
+# of 25 slices of which less was expected, and a Dice of 0.22 was reached: no figure changes without them, and in
+# patients kept aside the gland is begun too low more often than too high (training.judge.doubtful_apex; 82 unseen
+# patients).
 LEAST_EXPECTED = 0.5
 
 # Gland probability below this is haze: tens of thousands of background voxels at a per mille each would otherwise
