@@ -76,7 +76,7 @@ class Panel(VTKObservationMixin):
         self._active = ""  # the volume that Slicer itself showed last
         self.addObserver(application_logic().GetSelectionNode(), vtk.vtkCommand.ModifiedEvent, self._on_selection)
         self.psa = PsaPart(ui, lambda: self._later.start())
-        self.place = PlacePart(ui, lambda: self._later.start())
+        self.place = PlacePart(ui, self._on_moved)
         self._whole = WholeHeight(ui.segmentButton.parent())
         selectors = [selector.findChild(qt.QComboBox) for selector in (ui.inputSelector, ui.segmentationSelector)]
         self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox, *selectors)
@@ -262,6 +262,12 @@ class Panel(VTKObservationMixin):
     def _on_edit(self, _caller: Any = None, _event: Any = None) -> None:
         self._edited_zone = zone_being_edited(self._segmentation) or self._edited_zone
         self._later.start()  # again at each event: a stroke sends many
+
+    def _on_moved(self) -> None:
+        """The image has another place than its contours, or has its own again: it may be tilted otherwise, too."""
+        if self.parameters is not None and self._has_views:
+            views.keep_turned(self._volume, self.parameters.turnViews)
+        self._later.start()
 
     def _after_edit(self) -> None:
         """Once an edit is over: the zone drawn takes from the other, the reader's own segments are no zones."""

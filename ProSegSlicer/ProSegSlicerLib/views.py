@@ -20,7 +20,8 @@ from ProSegSlicerLib.scene import application_logic, mrml_scene, nodes_of
 from ProSegSlicerLib.segments import input_volume, zones
 from ProSegSlicerLib.volumes import ijk_to_ras, matrix_of, middle_slice, slice_axis
 
-TURNED = "ProSegSlicer.Turned"  # of a slice view's node: that it was turned to the planes of a tilted image
+# Of a slice view's node: the axes of the tilted image to whose planes it was turned; "" if to none.
+TURNED = "ProSegSlicer.Turned"
 LOOKS_ALONG = 0.7  # cosine of the largest angle at which a view still looks along an image's slice axis
 # Slicer's usual views: orientation, and colour of the bar.
 VIEWS = {
@@ -57,12 +58,7 @@ def follow(
     is_new = _show_image(volume, anew)
     if segmentation is not None:
         overlay.show_uncertainty(segmentation, with_uncertainty)
-    if volume is not None and is_new:
-        if in_its_plane and is_tilted(volume):
-            turn(volume, in_its_plane)
-        else:
-            _turn_back()
-        _fit(volume)
+    is_new = keep_turned(volume, in_its_plane, is_new) or is_new
     if segmentation is not None and (is_new or to_gland):
         go_to_gland(segmentation)
 
@@ -103,10 +99,36 @@ def kept() -> Iterator[None]:
             node.SetLabelVolumeID(label)
 
 
+def keep_turned(volume: Any, in_its_plane: bool, is_new: bool = False) -> bool:
+    """Turn and fit all slice views to a volume whose axes changed since they were, as by a hardened transform.
+
+    A view that the reader turned since stays as it is until then.
+
+    Args:
+        volume: what they show; None for no image, for which nothing is done.
+        in_its_plane: whether views turn to the plane of a tilted volume.
+        is_new: whether the views did not show it before, so that they are turned and fitted in any case.
+
+    Returns:
+        Whether they were turned and fitted.
+    """
+    if volume is None:
+        return False
+    planes, before = _planes(volume, in_its_plane), {view.GetAttribute(TURNED) for view in nodes_of("vtkMRMLSliceNode")}
+    if not is_new and before <= {None, planes}:  # None: a view that was made since
+        return False
+    if planes:
+        turn(volume, in_its_plane)
+    else:
+        _turn_back()
+    _fit(volume)
+    return True
+
+
 def turn(volume: Any, in_its_plane: bool) -> None:
     """Turn all slice views to a volume's own planes, where its slices are shown as they were taken, or back."""
     for view in nodes_of("vtkMRMLSliceNode"):
-        view.SetAttribute(TURNED, "1" if in_its_plane else None)
+        view.SetAttribute(TURNED, _planes(volume, in_its_plane))
         if in_its_plane:
             view.RotateToVolumePlane(volume)
         else:
@@ -172,6 +194,13 @@ def is_tilted(volume: Any) -> bool:
     return bool(np.any((axes > TILTED) & (axes < 1 - TILTED**2)))
 
 
+def _planes(volume: Any, in_its_plane: bool) -> str:
+    """The axes of a tilted volume, as text, to whose planes views are to be turned; empty if they are not to be."""
+    return (
+        " ".join(f"{x:.4f}" for x in ijk_to_ras(volume)[:3, :3].ravel()) if in_its_plane and is_tilted(volume) else ""
+    )
+
+
 def _in_layout() -> list[Any]:
     """The slice views of the layout, which are those that are seen; without any layout all that there are."""
     shown = [view for view in nodes_of("vtkMRMLAbstractViewNode") if view.IsMappedInLayout()]
@@ -209,8 +238,8 @@ def _turn_back() -> None:
     """Turn the views back that were turned to another image's planes, which would cut across this one's slices."""
     for view in nodes_of("vtkMRMLSliceNode"):
         if view.GetAttribute(TURNED):
-            view.SetAttribute(TURNED, None)
             view.SetOrientationToDefault()
+        view.SetAttribute(TURNED, "")
 
 
 def _fit(volume: Any) -> None:

@@ -133,3 +133,19 @@ def test_no_contours_nothing_to_say(case: Any, segmentation: Any, red: Any, scen
     assert said(case) != ""
     scene.RemoveNode(segmentation)
     assert said(case) == ""
+
+
+def test_views_turn_at_once_with_an_image_that_is_tilted_otherwise(case: Any, segmentation: Any, volume: Any) -> None:
+    def normals() -> list[list[float]]:
+        planes = nodes_of("vtkMRMLSliceNode")
+        return [[round(view.GetSliceToRAS().GetElement(row, 2), 4) for row in range(3)] for view in planes]
+
+    before = normals()
+    turn = vtk.vtkTransform()
+    turn.RotateX(25)
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    vtk.vtkMatrix4x4.Multiply4x4(turn.GetMatrix(), matrix, matrix)
+    volume.SetIJKToRASMatrix(matrix)
+    assert said(case) != ""
+    assert all(one != other for one, other in zip(before, normals(), strict=True))

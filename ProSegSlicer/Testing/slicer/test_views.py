@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 from Testing.made_results import SIZE_KJI, make_result
 
 from ProSegSlicerLib import overlay, views
@@ -107,6 +108,31 @@ def test_a_tilted_volume_turns_the_views_and_an_upright_one_does_not(volume: Any
     views.follow(volume, None)
     slices = ijk_to_ras(volume)[:3, 2]
     assert abs(slices @ normal()) == pytest.approx(np.linalg.norm(slices), rel=1e-6)
+
+
+def test_views_turn_when_the_image_that_they_show_is_tilted_afterwards_and_back_but_only_then(
+    scene: Any, plane: Any, composite: Any
+) -> None:
+    def tilt() -> float:
+        return abs(plane.GetSliceToRAS().GetElement(1, 2))
+
+    plane.SetDefaultOrientation("Axial")
+    image, tilted = upright(), ijk_to_ras(upright(0.4))
+    before = ijk_to_ras(image)
+    views.follow(image, None)
+    image.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(tilted))  # as by a hardened transform
+    assert views.keep_turned(image, in_its_plane=True)
+    assert tilt() == pytest.approx(np.sin(0.4), abs=1e-3)
+    plane.SetOrientationToAxial()  # the reader's wish, which stays
+    views.follow(image, None)
+    assert tilt() == 0
+    image.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijk_to_ras(upright(0.2))))
+    views.follow(image, None)
+    assert tilt() == pytest.approx(np.sin(0.2), abs=1e-3)
+    image.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(before))
+    assert views.keep_turned(image, in_its_plane=True)
+    assert tilt() == 0
+    assert not views.keep_turned(image, in_its_plane=True)
 
 
 @pytest.mark.parametrize(
