@@ -61,6 +61,16 @@ class Panel(VTKObservationMixin):
         self.export = ExportPart(ui, questions)
         self.refine = RefinePart(ui, self.run, Undo(keep_for_undo))
         self.run.changed = self.refine.update
+        # What acts on the contours acts on those that the reader has just asked for, not on those of a moment before.
+        for button in (
+            ui.segmentButton,
+            ui.editButton,
+            ui.compareButton,
+            ui.restoreButton,
+            ui.reviewedButton,
+            ui.exportButton,
+        ):
+            button.connect("pressed()", self.refine.settle)
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)

@@ -86,7 +86,7 @@ class RefinePart:
             self.show(self.segmentation)
 
     def settle(self) -> None:
-        """Cut to the ends that were moved just now: another patient is about to be shown."""
+        """Cut to the ends that were moved just now: another patient is about to be shown, or they are to be signed."""
         if self._moved:
             self._cut()
 

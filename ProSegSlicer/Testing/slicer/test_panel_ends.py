@@ -129,6 +129,25 @@ def test_an_end_moved_just_before_the_image_is_switched_is_its_own_patients(
     np.testing.assert_array_equal(labels(second)[5:], before[5:])
 
 
+def test_an_end_moved_just_before_the_contours_are_signed_is_cut_first(case: Any, segmentation: Any) -> None:
+    case.ui.reviewerEdit.text = "Ann"
+    case.ui.apexSpinBox.value = 5
+    case.ui.reviewedButton.click()
+    assert not labels(segmentation)[:5].any()
+    case.settle()
+    assert case.ui.statusLabel.text.startswith("Reviewed by Ann")
+
+
+def test_an_end_moved_just_before_the_ais_result_is_restored_does_not_cut_that(case: Any, segmentation: Any) -> None:
+    before = labels(segmentation)
+    case.answers.prepared["restore"] = True  # the cut is an edit, and asked about
+    case.ui.apexSpinBox.value = 5
+    case.ui.restoreButton.click()
+    case.settle()
+    np.testing.assert_array_equal(labels(segmentation), before)
+    assert case.ui.apexSpinBox.value == FIRST
+
+
 def test_an_end_moved_just_before_its_contours_are_deleted_goes_with_them(
     case: Any, segmentation: Any, scene: Any
 ) -> None:
