@@ -89,6 +89,8 @@ class Panel(VTKObservationMixin):
         self.place = PlacePart(ui, self._on_moved)
         self._whole = WholeHeight(ui.segmentButton.parent())
         selectors = [selector.findChild(qt.QComboBox) for selector in (ui.inputSelector, ui.segmentationSelector)]
+        for box in selectors:  # else the panel gets as wide as the longest name in the scene
+            box.setSizeAdjustPolicy(qt.QComboBox.AdjustToMinimumContentsLengthWithIcon)
         self._calm = CalmWheel(ui.apexSpinBox, ui.baseSpinBox, ui.deviceComboBox, *selectors)
         self.refresh()
 

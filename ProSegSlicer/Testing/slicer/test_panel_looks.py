@@ -278,3 +278,9 @@ def test_what_may_take_long_shows_the_wait_cursor_and_a_sentence(
     assert ("hand_over", wait, "Exporting …") in seen
     assert ("show", wait, "Measuring the contours …") in seen
     assert (cursor(), window.statusBar().currentMessage()) == (None, "")
+
+
+def test_the_selectors_are_not_as_wide_as_the_longest_name_in_the_scene(case: Any) -> None:
+    for selector in (case.ui.inputSelector, case.ui.segmentationSelector):
+        policy = QtWidgets.QComboBox.sizeAdjustPolicy(selector.findChild(QtWidgets.QComboBox))
+        assert policy == QtWidgets.QComboBox.AdjustToMinimumContentsLengthWithIcon

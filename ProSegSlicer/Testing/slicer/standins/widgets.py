@@ -93,7 +93,6 @@ class _NodeComboBox(QtWidgets.QWidget):
         layout = QtWidgets.QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._box)
-        self._box.setSizeAdjustPolicy(QtWidgets.QComboBox.AdjustToMinimumContentsLengthWithIcon)
         self._box.activated.connect(self._picked)
         self._box.setFocusProxy(self)  # as in Slicer, and so neither takes the focus
 
