@@ -182,5 +182,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Damaged files are tried by threads and by forks of a process with this one's environment. The end of a real slice
     logic aborts the process after tests that made bare view nodes.
     """
-    first = ("test_fuzz.py", "test_two_patients.py", "test_two_patients_further.py")
+    first = ("test_fuzz.py", "test_two_patients.py", "test_two_patients_further.py", "test_panel_place.py")
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
