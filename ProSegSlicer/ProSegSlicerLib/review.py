@@ -164,14 +164,27 @@ def apart(segmentation: Any) -> str:
     return ""
 
 
+def _hidden(segmentation: Any) -> str:
+    """Why nobody sees the contours, a sentence with what to do; empty if they are seen, or there is no display."""
+    display = segmentation.GetDisplayNode()
+    if display is None:
+        return ""
+    if not display.GetVisibility() or not display.GetVisibility2D():
+        return f"{segmentation.GetName()} is hidden: show it and look at every slice, then sign."
+    for zone in ZONES:
+        if not display.GetSegmentVisibility(zone.short):
+            return f"{zone.short} is hidden: show it and look at every slice, then sign."
+    return ""
+
+
 def sign_off(segmentation: Any, reviewer: str) -> Review:
     """Mark the contours as they are now as reviewed.
 
     Raises:
-        InputError: no reviewer is named, or the contours are empty, lack a zone or overlap.
+        InputError: no reviewer is named, or the contours are empty, lack a zone, overlap, are hidden or lie elsewhere.
     """
     with read_once():
-        if reviewer.strip() and (reason := unfit(segmentation)):
+        if reviewer.strip() and (reason := unfit(segmentation) or _hidden(segmentation)):
             raise InputError(reason)
         refined = slices_of(slice_origins(segmentation), SliceOrigin.REFINED)
         now = datetime.now().astimezone()

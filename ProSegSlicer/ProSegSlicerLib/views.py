@@ -75,7 +75,8 @@ def is_shown(volume: Any) -> bool:
 def elsewhere(segmentation: Any) -> dict[Any, list[str]]:
     """By image: the slice views that are seen, by name, in which contours are drawn on another image than their own."""
     display, volume, found = segmentation.GetDisplayNode(), input_volume(segmentation), {}
-    for view in _in_layout() if display is not None and display.GetVisibility() else ():
+    is_drawn = display is not None and display.GetVisibility() and display.GetVisibility2D()
+    for view in _in_layout() if is_drawn else ():
         if display.IsDisplayableInView(view.GetID()) and not _shows(view, volume):
             images = (mrml_scene().GetNodeByID(node.GetBackgroundVolumeID() or "") for node in _composites(view))
             for image in filter(None, images):

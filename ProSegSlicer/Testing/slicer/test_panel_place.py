@@ -71,10 +71,11 @@ def test_another_image_in_a_view_is_named_as_long_as_it_hangs_there(
     assert said(case) == ""
     red.SetForegroundVolumeID(None)
     assert said(case) != ""
-    segmentation.GetDisplayNode().SetVisibility(False)
-    assert said(case) == ""
-    segmentation.GetDisplayNode().SetVisibility(True)
-    assert said(case) != ""
+    for switch in (segmentation.GetDisplayNode().SetVisibility, segmentation.GetDisplayNode().SetVisibility2D):
+        switch(False)
+        assert said(case) == ""
+        switch(True)
+        assert said(case) != ""
     red.SetBackgroundVolumeID(volume.GetID())
     assert said(case) == ""
 

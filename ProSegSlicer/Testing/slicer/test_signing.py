@@ -76,6 +76,21 @@ def test_contours_whose_image_nobody_sees_are_not_signed(segmentation: Any, volu
     assert review.review(segmentation)[0] is ReviewStatus.UNREVIEWED
 
 
+def test_contours_that_are_hidden_are_not_signed(segmentation: Any) -> None:
+    display = segmentation.GetDisplayNode()
+    for hide, show, named in (
+        (lambda: display.SetVisibility(False), lambda: display.SetVisibility(True), "T2W zones"),
+        (lambda: display.SetVisibility2D(False), lambda: display.SetVisibility2D(True), "T2W zones"),
+        (lambda: display.SetSegmentVisibility("PZ", False), lambda: display.SetSegmentVisibility("PZ", True), "PZ"),
+    ):
+        hide()
+        with pytest.raises(InputError, match=f"^{named} is hidden: show it and look at every slice, then sign"):
+            review.sign_off(segmentation, "Ann")
+        assert review.review(segmentation) == (ReviewStatus.UNREVIEWED, None)
+        show()
+    assert review.sign_off(segmentation, "Ann").reviewer == "Ann"
+
+
 def test_the_readers_own_segments_are_signed_too(segmentation: Any) -> None:
     lesion = segmentation.GetSegmentation().AddEmptySegment("lesion", "Lesion")
     draw(segmentation, lesion, MIDDLE)
