@@ -55,13 +55,9 @@ class Panel(VTKObservationMixin):
         self._is_binding, self._turns = False, True
         self._edited_zone = ""
         self._reviewer: str | None = None  # as the parameter node had it last
-        self.run = RunPart(ui, logic, questions, self._on_done)
-        self.results = ResultsPart(ui)
-        self.review = ReviewPart(ui, questions, self._on_reviewer, lambda: self.run.tell(""))
-        self.export = ExportPart(ui, questions)
-        self.refine = RefinePart(ui, self.run, Undo(keep_for_undo))
-        self.run.changed = self.refine.update
         # What acts on the contours acts on those that the reader has just asked for, not on those of a moment before.
+        # Connected before the parts are, since that is the order of the calls; when a button is pressed would be too
+        # early: the list of slices grows, and takes the button away from under the mouse.
         for button in (
             ui.segmentButton,
             ui.editButton,
@@ -70,7 +66,13 @@ class Panel(VTKObservationMixin):
             ui.reviewedButton,
             ui.exportButton,
         ):
-            button.connect("pressed()", self.refine.settle)
+            button.connect("clicked(bool)", lambda: self.refine.settle())
+        self.run = RunPart(ui, logic, questions, self._on_done)
+        self.results = ResultsPart(ui)
+        self.review = ReviewPart(ui, questions, self._on_reviewer, lambda: self.run.tell(""))
+        self.export = ExportPart(ui, questions)
+        self.refine = RefinePart(ui, self.run, Undo(keep_for_undo))
+        self.run.changed = self.refine.update
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.setInterval(REFRESH_MS)

@@ -157,3 +157,10 @@ def test_an_end_moved_just_before_its_contours_are_deleted_goes_with_them(
     assert not case.panel.refine._recut.active
     assert case.segmentation is None
     assert case.message == ""
+
+
+def test_a_button_that_is_pressed_does_not_move_away_before_it_is_released(case: Any, segmentation: Any) -> None:
+    case.ui.apexSpinBox.value = 5
+    case.ui.reviewedButton.pressed.emit()
+    assert case.panel.refine._moved == {"first": 5}
+    assert labels(segmentation)[FIRST].any()
